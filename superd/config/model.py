@@ -1,0 +1,179 @@
+"""The configuration as the programs see it: frozen values, every unit in the name, nothing unparsed.
+
+``schema.py`` says which key of the file fills which field; ``load.py`` builds these objects. No object here
+knows about files, sockets or users that exist: that is found out later, service by service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from attrs import Factory, field, frozen
+
+INFINITY = -1
+"""What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
+
+
+class Mode(StrEnum):
+    """How connections reach the program (``mode``)."""
+
+    NOWAIT = "nowait"  # a child a connection
+    WAIT = "wait"  # one child owns the socket while it runs
+    ALWAYS = "always"  # as wait, but started at once and kept running
+
+
+class Scheme(StrEnum):
+    """The part of a ``listen`` value before ``://``."""
+
+    TCP = "tcp"
+    TCP4 = "tcp4"
+    TCP6 = "tcp6"
+    UDP = "udp"
+    UDP4 = "udp4"
+    UDP6 = "udp6"
+    UNIX = "unix"
+    UNIX_DGRAM = "unix-dgram"
+    UNIX_SEQPACKET = "unix-seqpacket"
+
+    @property
+    def is_unix(self) -> bool:
+        return self.startswith("unix")
+
+    @property
+    def is_datagram(self) -> bool:
+        return self.startswith("udp") or self is Scheme.UNIX_DGRAM
+
+
+class StandardError(StrEnum):
+    """Where a child's file descriptor 2 leads (``standard_error``)."""
+
+    LOG = "log"
+    SOCKET = "socket"
+    NULL = "null"
+
+
+@frozen
+class Listen:
+    """One value of ``listen``, parsed.
+
+    Args:
+        text: as written in the file; the name of this listener in log, status and reload.
+        scheme: transport and family.
+        host: ``*``, a numeric IPv4 or IPv6 address without brackets, or ``localhost``; empty for unix.
+        port: 1..65535 (0 only when service names were not looked up); 0 for unix.
+        scope: interface of a link-local address (``eth1`` of ``[fe80::1%eth1]``), else empty.
+        path: absolute path of a unix socket, or ``@name`` for the abstract namespace; else empty.
+    """
+
+    text: str
+    scheme: Scheme
+    host: str = ""
+    port: int = 0
+    scope: str = ""
+    path: str = ""
+
+
+@frozen
+class SocketOptions:
+    """``[services.X.socket]``. None leaves what the kernel does by itself. Names follow systemd.socket(5)."""
+
+    backlog: int = 4096  # listen(2); the kernel caps it at net.core.somaxconn
+    keep_alive: bool | None = None  # SO_KEEPALIVE
+    no_delay: bool | None = None  # TCP_NODELAY
+    defer_accept_s: int | None = None  # TCP_DEFER_ACCEPT, whole seconds
+    receive_buffer_bytes: int | None = None  # SO_RCVBUF (forced past rmem_max when privileged)
+    send_buffer_bytes: int | None = None  # SO_SNDBUF (forced past wmem_max when privileged)
+    ip_tos: int | None = None  # IP_TOS and IPV6_TCLASS, 0..255
+    ip_ttl: int | None = None  # IP_TTL and IPV6_UNICAST_HOPS, 1..255
+    mark: int | None = None  # SO_MARK
+    reuse_port: bool = False  # SO_REUSEPORT
+    free_bind: bool = False  # IP_FREEBIND
+    bind_to_device: str | None = None  # SO_BINDTODEVICE
+    tcp_congestion: str | None = None  # TCP_CONGESTION
+    broadcast: bool | None = None  # SO_BROADCAST
+    socket_user: str | None = None  # owner of a unix socket's file
+    socket_group: str | None = None  # group of a unix socket's file
+    socket_mode: int = 0o666  # permission bits of a unix socket's file
+    directory_mode: int = 0o755  # permission bits of the folders made for it
+    pass_credentials: bool | None = None  # SO_PASSCRED
+
+
+@frozen
+class ResourceLimit:
+    """One ``limit_*`` key: soft and hard value in the unit of setrlimit(2), INFINITY to lift it."""
+
+    soft: int
+    hard: int
+
+
+@frozen
+class Service:
+    """One ``[services.NAME]`` table, defaults merged in.
+
+    ``user`` and ``group`` are names or numbers as written; an empty user means whoever runs superd, an empty
+    group the user's primary one. ``source_file`` is the file it came from and takes no part in comparison, so
+    that a service moved to another file counts as unchanged.
+    """
+
+    name: str
+    listen: tuple[Listen, ...]
+    exec: tuple[str, ...]
+    mode: Mode = Mode.NOWAIT
+    exec_path: str = ""  # the file to execute; empty: exec[0]
+    user: str = ""
+    group: str = ""
+    supplementary_groups: tuple[str, ...] = ()
+    init_groups: bool = True
+    working_directory: str = "/"
+    root_directory: str = ""
+    umask: int = 0o022
+    nice: int = 0
+    environment: Mapping[str, str] = Factory(dict)
+    pass_environment: tuple[str, ...] = ()
+    environment_file: str = ""
+    standard_error: StandardError = StandardError.LOG
+    runtime_max_s: float = INFINITY
+    idle_timeout_s: float = INFINITY
+    timeout_stop_s: float = 10.0
+    kill_signal: int = 15  # SIGTERM
+    limits: Mapping[str, ResourceLimit] = Factory(dict)  # "nofile" -> ResourceLimit, the names of limit_*
+    file_descriptor_name: str = ""  # empty: the service's name
+    enabled: bool = True
+    socket: SocketOptions = SocketOptions()
+    source_file: str = field(default="", eq=False)
+
+    @property
+    def program(self) -> str:
+        """The file that is executed."""
+        return self.exec_path or self.exec[0]
+
+
+@frozen
+class SuperdSettings:
+    """The ``[superd]`` table."""
+
+    user: str = "superd"
+    control: str = "/run/superd/control.sock"
+    control_group: str = ""
+    control_admin_group: str = ""
+    log: str = ""  # "journal", "stderr", "syslog", a path; empty: journal where its socket exists, else stderr
+    log_format: str = "text"  # "text" or "json"
+    syslog_facility: str = "daemon"
+
+
+@frozen
+class Config:
+    """A whole configuration, valid in itself.
+
+    Args:
+        settings: the ``[superd]`` table.
+        services: by name, in the order of the files; disabled ones (``enabled = false``) included.
+        warnings: things that are allowed but probably not meant (no services; two services share a uid).
+        files: every file that was read, the main one first.
+    """
+
+    settings: SuperdSettings
+    services: Mapping[str, Service]
+    warnings: tuple[Fault, ...] = ()
+    files: tuple[str, ...] = ()
