@@ -1,0 +1,97 @@
+"""Runs superd in the foreground on one of the examples in etc/, for ``make run``.
+
+    python tools/foreground.py [FILE]
+
+Says first which commands to try: the lines of the file that begin with ``# try:``.
+"""
+# ruff: noqa: T201 S606 -- this program prints, and becomes another
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TRY = "# try: "
+
+AS_ROOT = "It listens on loopback alone, on ports below 1024; every program runs as another user."
+AS_USER = (
+    "You are not root, so this is less than superd can do: it listens on high ports, everything runs as you,\n"
+    "and nothing keeps one service from touching another. `sudo make run` shows the real thing."
+)
+
+
+def main(arguments: list[str]) -> int:
+    root = os.geteuid() == 0
+    default = ROOT / "etc" / ("superd.toml" if root else "examples/unprivileged.toml")
+    source = Path(arguments[0]).absolute() if arguments else default
+    file = trusted(source)
+    print(f"superd runs on {file}; Ctrl-C ends it.\n{AS_ROOT if root else AS_USER}")
+    hints = [line.removeprefix(TRY) for line in source.read_text().splitlines() if line.startswith(TRY)]
+    print("\n".join(["Try in another terminal (bash):", *(f"  {hint}" for hint in hints), ""]), flush=True)
+    return run_in_foreground([sys.executable, "-I", "-m", "superd", "-f", str(file)])
+
+
+def trusted(source: Path) -> Path:
+    """The file itself, or a copy of it in the environment where superd would rightly not trust it.
+
+    superd reads only what belongs to root or to its caller and what nobody else may write. A checkout that an
+    ordinary user made for ``sudo make run`` is neither.
+    """
+    status = source.stat()
+    if status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return source
+    copy = Path(sys.prefix) / source.name
+    copy.unlink(missing_ok=True)
+    shutil.copyfile(source, copy)
+    copy.chmod(0o644)
+    return copy
+
+
+def run_in_foreground(command: list[str]) -> int:
+    """Run a command as a shell with job control would, and return its exit status.
+
+    Ctrl-C would otherwise reach ``make`` too, which dies of it whatever superd's own status is. So the command
+    becomes the terminal's foreground group, alone. Without a terminal it simply takes this process over.
+    """
+    terminal = open_terminal()
+    if terminal is None:
+        os.execv(command[0], command)
+    child = subprocess.Popen(command, process_group=0)
+    for received, sent in PASSED_ON.items():
+        signal.signal(received, lambda *_, sent=sent: child.send_signal(sent))
+    # tcsetpgrp(3) stops a caller in the background unless SIGTTOU is blocked
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    while True:
+        os.tcsetpgrp(terminal, child.pid)
+        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        os.tcsetpgrp(terminal, os.getpgrp())
+        if not os.WIFSTOPPED(status):
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return child.returncode if child.returncode >= 0 else 128 - child.returncode
+        os.killpg(0, signal.SIGTSTP)  # Ctrl-Z stops make as well; here `fg` has woken us
+        os.killpg(child.pid, signal.SIGCONT)
+
+
+def open_terminal() -> int | None:
+    """The controlling terminal, if there is one and this process is in its foreground."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    return terminal if os.tcgetpgrp(terminal) == os.getpgrp() else None
+
+
+PASSED_ON = {
+    signal.SIGINT: signal.SIGINT,
+    signal.SIGTERM: signal.SIGTERM,
+    signal.SIGHUP: signal.SIGTERM,  # the terminal is gone; to superd itself SIGHUP means reload
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
