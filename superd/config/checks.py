@@ -1,0 +1,176 @@
+"""What no single value shows: keys that do not fit their service, and services that do not fit together.
+
+Every check is a generator of faults over drafts, so that one faulty key does not hide another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from superd.config.drafts import Draft, is_usable
+from superd.config.files import check_trusted
+from superd.config.findings import Place, RejectedError
+from superd.config.model import Listen, Mode, Scheme, Service
+from superd.config.schema import TABLES
+from superd.errors import Fault
+
+_REQUIRED = {
+    "listen": 'write listen = ["tcp://*:PORT"]',
+    "exec": 'write exec = ["/path/of/program", "argument"]',
+}
+_ANY_ADDRESS = {"*": ("0.0.0.0", "::"), "localhost": ("127.0.0.1", "::1")}  # noqa: S104 - nothing is bound here
+
+
+# Whom the acceptor may not be, and why.
+_UNFIT_USERS = {
+    "root": "the part that talks to the network is never root",
+    "0": "the part that talks to the network is never root",
+    "nobody": "every service that runs as nobody could kill superd",
+    "65534": "every service that runs as nobody could kill superd",
+}
+
+
+def check_settings(place: Place, superd_user: str) -> Iterator[Fault]:
+    """The faults of ``[superd]`` by itself."""
+    problem = _UNFIT_USERS.get(superd_user)
+    if problem:
+        yield place.fault(
+            "user", problem, 'write "superd", or another user that nothing else uses', superd_user
+        )
+
+
+def check_service(draft: Draft, superd_user: str, *, system: bool) -> Iterator[Fault]:
+    """The faults of one service by itself.
+
+    Args:
+        draft: the service.
+        superd_user: whom the acceptor runs as.
+        system: whether to look at this machine's files too.
+    """
+    yield from _missing_keys(draft)
+    yield from _unusable_keys(draft)
+    yield from _relative_program(draft)
+    yield from _acceptors_user(draft, superd_user)
+    yield from _unnamed_peers(draft)
+    yield from _repeated_listens(draft)
+    if system:
+        yield from _environment_file(draft)
+
+
+def _missing_keys(draft: Draft) -> Iterator[Fault]:
+    for name, remedy in _REQUIRED.items():
+        if not draft.is_written(name):
+            yield draft.own.place.fault(name, "missing", remedy)
+
+
+def _unusable_keys(draft: Draft) -> Iterator[Fault]:
+    place = draft.own.place
+    tables = (("service", place, draft.own.raw), ("socket", place.inside("socket"), draft.own.raw_socket))
+    for table, where, raw in tables:
+        for name, value in raw.items():
+            key = TABLES[table].get(name)
+            if key is not None and key.need is not None and not is_usable(key, draft.traits):
+                yield where.fault(name, f"only for {key.need.words}", "remove it", value)
+
+
+def _relative_program(draft: Draft) -> Iterator[Fault]:
+    argv = draft.values.get("exec")
+    if isinstance(argv, tuple) and not argv[0].startswith("/") and not draft.is_written("exec_path"):
+        remedy = "write the program's path, or give it as exec_path"
+        yield draft.place_of("exec").fault("exec", "not an absolute path", remedy, argv[0])
+
+
+def _acceptors_user(draft: Draft, superd_user: str) -> Iterator[Fault]:
+    """A child of the acceptor's own user could signal and trace the acceptor."""
+    if draft.values.get("user") == superd_user:
+        problem = "the user of superd's acceptor"
+        yield draft.place_of("user").fault("user", problem, "use another user", superd_user)
+
+
+def _unnamed_peers(draft: Draft) -> Iterator[Fault]:
+    """Clients of a datagram unix socket need no address, so their sessions could not be told apart."""
+    if draft.values.get("mode", Mode.NOWAIT) is not Mode.NOWAIT or draft.is_faulty("mode"):
+        return
+    for listen in draft.listens:
+        if listen.scheme is Scheme.UNIX_DGRAM:
+            problem = "datagrams of unnamed peers cannot be told apart"
+            yield draft.place_of("listen").fault("listen", problem, 'write mode = "wait"', listen.text)
+
+
+def _claims(listen: Listen, device: object) -> Iterator[tuple[object, ...]]:
+    """What the kernel lets only one socket have. An unknown port (0) claims nothing."""
+    if listen.scheme.is_unix:
+        yield "unix", listen.path
+    elif listen.port:
+        transport, family = listen.scheme[:3], listen.scheme[3:]
+        for host in _ANY_ADDRESS.get(listen.host, (listen.host,)):
+            if family in ("", "6" if ":" in host else "4"):
+                yield transport, host, listen.scope, listen.port, device
+
+
+def _repeated_listens(draft: Draft) -> Iterator[Fault]:
+    claimed: dict[tuple[object, ...], Listen] = {}
+    for listen in draft.listens:
+        claims = tuple(_claims(listen, None))
+        taken = next((claimed[claim] for claim in claims if claim in claimed), None)
+        if taken is not None:
+            problem = "stands there twice" if taken == listen else f'the same port as "{taken.text}"'
+            yield draft.place_of("listen").fault("listen", problem, "remove one of them", listen.text)
+        claimed.update(dict.fromkeys(claims, listen))
+
+
+def _environment_file(draft: Draft) -> Iterator[Fault]:
+    path = draft.values.get("environment_file")
+    if isinstance(path, str):
+        try:
+            check_trusted(path)
+        except RejectedError as error:
+            yield from draft.place_of("environment_file").faults(
+                "environment_file", path, error, secret=False
+            )
+
+
+def check_together(drafts: Iterable[Draft]) -> Iterator[Fault]:
+    """Two enabled services that want the same address and port, or the same path."""
+    claimed: dict[tuple[object, ...], Draft] = {}
+    for draft in drafts:
+        if draft.values.get("enabled") is False:
+            continue
+        device = draft.socket.get("bind_to_device")
+        for listen in draft.listens:
+            claims = tuple(_claims(listen, device))
+            rivals = (claimed[claim] for claim in claims if claim in claimed)
+            rival = next((rival for rival in rivals if not _may_share(draft, rival, listen)), None)
+            if rival is not None:
+                yield _clash(draft, rival, listen)
+            for claim in claims:
+                claimed.setdefault(claim, draft)
+
+
+def _may_share(draft: Draft, other: Draft, listen: Listen) -> bool:
+    if draft is other:
+        return True  # said already, by the check of the service itself
+    both = draft.socket.get("reuse_port") and other.socket.get("reuse_port")
+    return bool(both) and not listen.scheme.is_unix
+
+
+def _clash(draft: Draft, rival: Draft, listen: Listen) -> Fault:
+    where = "" if rival.own.place.file == draft.own.place.file else f" ({rival.own.place.file})"
+    remedy = "use another path" if listen.scheme.is_unix else "use another port, or reuse_port in both"
+    problem = f"{rival.own.place.path}{where} listens there too"
+    return draft.place_of("listen").fault("listen", problem, remedy, listen.text)
+
+
+def warnings(main_file: str, services: Iterable[Service], drafts: Iterable[Draft]) -> Iterator[Fault]:
+    """What is allowed, but probably not meant."""
+    if not services:
+        yield Fault(main_file, "", "no services", "write [services.NAME]")
+    by_user: dict[str, list[Draft]] = {}
+    for draft, service in zip(drafts, services, strict=True):
+        if service.enabled and service.user not in ("", "root", "0"):
+            by_user.setdefault(service.user, []).append(draft)
+    for user, sharers in by_user.items():
+        if len({draft.values["exec"] for draft in sharers}) > 1:
+            names = ", ".join(draft.name for draft in sharers)
+            problem = f"{names} share it and can attack each other"
+            yield sharers[-1].place_of("user").fault("user", problem, "give each a user of its own", user)

@@ -1,0 +1,203 @@
+"""From the file's name to a ``Config``, or to every fault there is in it.
+
+files      text of each file, checked and parsed as TOML
+drafts     each table parsed by the schema, defaults merged in
+checks     what no single value shows
+Config     only when nothing was found
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import glob
+import os
+import re
+import socket
+import sys
+from typing import Literal, TextIO
+
+from attrs import frozen
+
+from superd.config import checks
+from superd.config.addresses import LookupPort
+from superd.config.dialects import nearest
+from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_table
+from superd.config.files import parse_toml, read_stream, read_trusted
+from superd.config.findings import Place, RejectedError, toml_key
+from superd.config.model import Config, SuperdSettings
+from superd.config.schema import LATER, TABLES
+from superd.errors import ConfigError, Fault
+
+STANDARD_INPUT = "standard input"
+"""How messages name what ``-f -`` reads."""
+
+_TOP = ("services", "superd", "defaults")
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
+
+
+@frozen
+class _Document:
+    """One file, parsed as TOML."""
+
+    place: Place
+    tables: dict[str, object]
+
+
+def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Config:
+    """Read a configuration and everything it includes.
+
+    Args:
+        path: the main file; ``-`` reads ``stdin``.
+        system: False leaves out what depends on this machine: owners of files, service names (their port is
+            then 0), whether an environment_file exists.
+        stdin: what ``-`` reads; None means ``sys.stdin``.
+
+    Raises:
+        ConfigError: with every fault of every file.
+    """
+    faults: list[Fault] = []
+    main = _read(path, faults, system=system, stdin=stdin)
+    if main is None:
+        raise ConfigError(faults)
+    lookup_port = functools.cache(_lookup_service) if system else _lookup_nothing
+    top = main.place.inside("superd")
+    settings = parse_table("superd", main.tables.get("superd", {}), top, faults)
+    documents = [main, *_included(main, settings.pop("include", ()), faults, system=system)]
+    defaults = parse_layer(
+        main.tables.get("defaults", {}), main.place.inside("defaults"), lookup_port, faults
+    )
+    drafts = _drafts(documents, defaults, lookup_port, faults)
+    superd_user = str(settings.get("user", SuperdSettings().user))
+    faults += checks.check_settings(top, superd_user)
+    for draft in drafts:
+        faults += checks.check_service(draft, superd_user, system=system)
+    faults += checks.check_together(drafts)
+    if faults:
+        raise ConfigError(tuple(dict.fromkeys(faults)))  # a default's fault shows in every service
+    return _config(main, documents, settings, drafts)
+
+
+def _config(
+    main: _Document, documents: list[_Document], settings: dict[str, object], drafts: list[Draft]
+) -> Config:
+    fields = {TABLES["superd"][name].field: value for name, value in settings.items()}
+    services = {draft.name: build(draft) for draft in drafts}
+    return Config(
+        settings=SuperdSettings(**fields),  # type: ignore[arg-type] # the schema's types
+        services=services,
+        warnings=tuple(checks.warnings(main.place.file, services.values(), drafts)),
+        files=tuple(document.place.file for document in documents),
+    )
+
+
+def _read(path: str, faults: list[Fault], *, system: bool, stdin: TextIO | None = None) -> _Document | None:
+    """One file; None when it cannot be used, which is then among the faults."""
+    from_stream = path == "-"
+    place = Place(STANDARD_INPUT if from_stream else path)
+    try:
+        text = read_stream(stdin or sys.stdin) if from_stream else read_trusted(path, system=system)
+        return _Document(place, parse_toml(text))
+    except RejectedError as error:
+        faults += place.faults("", None, error, secret=True)
+        return None
+
+
+def _included(main: _Document, patterns: object, faults: list[Fault], *, system: bool) -> list[_Document]:
+    documents = []
+    seen = {os.path.realpath(main.place.file)}
+    assert isinstance(patterns, tuple)  # noqa: S101 - tells mypy what the kind made
+    for pattern in patterns:
+        for path in _expand(main.place, pattern, faults):
+            if os.path.realpath(path) in seen:
+                continue
+            seen.add(os.path.realpath(path))
+            document = _read(path, faults, system=system)
+            if document is not None:
+                documents.append(document)
+    return documents
+
+
+def _expand(place: Place, pattern: str, faults: list[Fault]) -> list[str]:
+    """The files of one item of ``include``, sorted. A name without ``*``, ``?`` or ``[`` is taken as it is."""
+    if place.file == STANDARD_INPUT and not pattern.startswith("/"):
+        faults.append(
+            place.inside("superd").fault("include", "relative to no file", "write an absolute path", pattern)
+        )
+        return []
+    full = os.path.join(os.path.dirname(place.file), pattern)
+    return sorted(glob.glob(full)) if glob.has_magic(pattern) else [full]
+
+
+def _drafts(
+    documents: list[_Document], defaults: Layer, lookup_port: LookupPort, faults: list[Fault]
+) -> list[Draft]:
+    drafts: dict[str, Draft] = {}
+    for document in documents:
+        _check_top(document, documents[0], faults)
+        place = document.place.inside("services")
+        services = document.tables.get("services", {})
+        if not isinstance(services, dict):
+            faults.append(place.fault("", "not a table", "write [services.NAME]", services))
+            continue
+        for name, raw in services.items():
+            if _check_service_name(name, raw, place, drafts, faults):
+                own = parse_layer(raw, place.inside(name, name), lookup_port, faults)
+                drafts[name] = merge(name, own, defaults)
+    return list(drafts.values())
+
+
+def _check_service_name(
+    name: str, raw: object, place: Place, drafts: dict[str, Draft], faults: list[Fault]
+) -> bool:
+    """Whether ``[services.NAME]`` can be read; what speaks against it goes to ``faults``."""
+    if name in TABLES["service"] and not isinstance(raw, dict):
+        found = place.fault(name, "outside of a service", "write it under [services.NAME]")
+    elif not _SERVICE_NAME.fullmatch(name):
+        found = place.fault(
+            name, "not a name", "use up to 64 of A-Z a-z 0-9 _ . @ + -, a letter or digit first"
+        )
+    elif not isinstance(raw, dict):
+        found = place.fault(name, "not a table", f"write [{place.key(name)}]", raw)
+    elif name in drafts:
+        remedy = "keep one of them"
+        found = place.inside(name, name).fault("", f"stands in {drafts[name].own.place.file} too", remedy)
+    else:
+        return True
+    faults.append(found)
+    return False
+
+
+def _check_top(document: _Document, main: _Document, faults: list[Fault]) -> None:
+    for name, value in document.tables.items():
+        if name in _TOP:
+            if name != "services" and document is not main:
+                remedy = f"move it to {main.place.file}"
+                faults.append(document.place.fault(name, "not in an included file", remedy))
+        elif name in LATER[""]:
+            faults.append(document.place.fault(name, "not supported by this version", "remove it"))
+        else:
+            faults.append(document.place.fault(name, *_advise_top(name, value)))
+
+
+def _advise_top(name: str, value: object) -> tuple[str, str]:
+    if isinstance(value, dict):
+        close = difflib.get_close_matches(name, _TOP, 1, 0.7)
+        return "unknown table", f"write [{close[0]}]" if close else f"write [services.{toml_key(name)}]"
+    for table, path in (("superd", "superd"), ("service", "services.NAME")):
+        if name in TABLES[table]:
+            return "outside of a table", f"write it under [{path}]"
+    return "unknown key", nearest(
+        name, (*TABLES["superd"], *TABLES["service"])
+    ) or "superd.toml(5) lists the keys"
+
+
+def _lookup_service(name: str, transport: Literal["tcp", "udp"]) -> int | None:
+    try:
+        return socket.getservbyname(name, transport)
+    except OSError:
+        return None
+
+
+def _lookup_nothing(name: str, transport: Literal["tcp", "udp"]) -> int | None:
+    return 0

@@ -1,0 +1,222 @@
+"""THE table of keys: one row feeds the parser, the checks, the advice for misspelt keys and the man page.
+
+A key that is not here does not exist. The model's field carries the unit in its name; ``default`` is written as
+TOML, and a test holds it equal to the model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from superd.config import kinds, limits
+from superd.config.kinds import Kind
+from superd.config.model import Mode, StandardError
+
+
+@frozen
+class Need:
+    """What a service must have for a key to mean anything: one of its listeners' traits, or its mode.
+
+    Args:
+        words: as the man page and faults say it.
+        any_of: traits, as ``drafts.traits`` names them; one of them suffices.
+    """
+
+    words: str
+    any_of: frozenset[str]
+
+
+_TCP = Need("tcp listeners", frozenset({"tcp"}))
+_UDP = Need("udp listeners", frozenset({"udp"}))
+_INET = Need("tcp and udp listeners", frozenset({"tcp", "udp"}))
+_UNIX = Need("unix listeners", frozenset({"unix"}))
+_STREAM = Need("stream listeners", frozenset({"stream"}))
+_WAIT = Need('mode = "wait"', frozenset({"wait"}))
+_PASSED = Need('mode = "wait" and "always"', frozenset({"wait", "always"}))
+
+
+@frozen
+class Key:
+    """One key of the configuration.
+
+    Args:
+        table: ``superd``, ``service`` or ``socket``.
+        name: as written in the file.
+        field: of the model's class; empty for a key that the loader uses up.
+        kind: how its value is written and parsed.
+        default: as TOML; empty when leaving the key out means what ``meaning`` says.
+        meaning: plain sentences, the man page's text.
+        need: the services it applies to; None for all. A fault elsewhere, ignored from ``[defaults]``.
+    """
+
+    table: str
+    name: str
+    field: str
+    kind: Kind
+    default: str
+    meaning: str
+    need: Need | None = None
+
+
+_GIB = 1 << 30
+_FACILITIES = ["user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"]
+_LOCALS = [f"local{number}" for number in range(8)]
+
+_SUPERD = (
+    Key("superd", "user", "user", kinds.ACCOUNT, '"superd"',
+        "The user that the acceptor, the only part that talks to the network, runs as. No service may use it. "
+        "Where there is no such user, superd takes an unused number of 61184 to 65519."),
+    Key("superd", "control", "control", kinds.SOCKET_PATH, '"/run/superd/control.sock"',
+        "The socket on which superctl(8) talks to superd."),
+    Key("superd", "control_group", "control_group", kinds.ACCOUNT, "",
+        "The group that may look (status) beside root. Nobody unless given."),
+    Key("superd", "control_admin_group", "control_admin_group", kinds.ACCOUNT, "",
+        "The group that may change things (reload, stop) beside root. Nobody unless given."),
+    Key("superd", "log", "log", kinds.LOG, "",
+        "Where the log goes. Unless given, to the journal where its socket exists, else to standard error."),
+    Key("superd", "log_format", "log_format", kinds.choice(("text", "json")), '"text"',
+        "How a line of the log looks: words and name=value, or one JSON object."),
+    Key("superd", "syslog_facility", "syslog_facility", kinds.choice((*_FACILITIES, *_LOCALS)), '"daemon"',
+        "The facility of what is logged to syslog."),
+    Key("superd", "include", "", kinds.GLOBS, "",
+        "More files with services, relative to this one, in sorted order. A glob that fits nothing is fine; "
+        "a file named in full must exist. An included file includes no others."),
+)  # fmt: skip
+
+_SERVICE = (
+    Key("service", "listen", "listen", kinds.LISTEN, "",
+        "Where the service listens; see LISTENERS. Required."),
+    Key("service", "mode", "mode", kinds.choice(Mode), '"nowait"',
+        "\"nowait\" starts a child for each connection. \"wait\" gives the listening socket to one child and "
+        "listens again when it ends. \"always\" does as \"wait\" does, but starts the child at once and keeps it "
+        "running."),
+    Key("service", "exec", "exec", kinds.ARGV, "",
+        "The program and its arguments, without a shell. The first is the program's absolute path unless "
+        "exec_path gives it. Required."),
+    Key("service", "exec_path", "exec_path", kinds.PATH, "",
+        "The file to execute, when the program is to be called by another name than its file's."),
+    Key("service", "user", "user", kinds.USER, "",
+        "Whom the program runs as. Required when superd runs as root; else whoever runs superd."),
+    Key("service", "group", "group", kinds.ACCOUNT, "",
+        "The group the program runs as. Unless given here or after the user's colon, the user's primary one."),
+    Key("service", "supplementary_groups", "supplementary_groups", kinds.ACCOUNTS, "[]",
+        "Groups added to those the user is a member of."),
+    Key("service", "init_groups", "init_groups", kinds.BOOLEAN, "true",
+        "Whether the program is in the groups that its user is a member of."),
+    Key("service", "working_directory", "working_directory", kinds.PATH, '"/"',
+        "The folder the program starts in, as seen inside root_directory."),
+    Key("service", "root_directory", "root_directory", kinds.PATH, "",
+        "The folder that becomes the program's /. It must hold all that the program needs."),
+    Key("service", "umask", "umask", kinds.octal("022"), '"022"',
+        "The permission bits that files made by the program do not get."),
+    Key("service", "nice", "nice", kinds.integer(-20, 19), "0",
+        "The program's scheduling priority; 19 yields to everybody."),
+    Key("service", "environment", "environment", kinds.ENVIRONMENT, "{}",
+        "Variables for the program. They are added to those of [defaults], name by name, and never shown in a "
+        "message. Variables that superd sets itself are a fault."),
+    Key("service", "pass_environment", "pass_environment", kinds.VARIABLES, "[]",
+        "Variables of superd's own environment that the program gets too, where they are set."),
+    Key("service", "environment_file", "environment_file", kinds.PATH, "",
+        "A file of NAME=value lines with more variables, read as root, for secrets that the configuration "
+        "should not hold. Owned and protected as the configuration is."),
+    Key("service", "standard_error", "standard_error", kinds.choice(StandardError), '"log"',
+        "Where the program's standard error goes: to superd's log line by line, to the socket as inetd has it, "
+        "or nowhere."),
+    Key("service", "runtime_max", "runtime_max_s", kinds.duration(low_s=0.001), '"infinity"',
+        "How long a child may run before it is ended."),
+    Key("service", "idle_timeout", "idle_timeout_s", kinds.duration(low_s=0.001), '"infinity"',
+        "How long a child may stay without work before it is ended.", _WAIT),
+    Key("service", "timeout_stop", "timeout_stop_s", kinds.duration(), '"10s"',
+        "How long a child that is ended has from kill_signal to SIGKILL."),
+    Key("service", "kill_signal", "kill_signal", kinds.SIGNAL, '"SIGTERM"',
+        "The signal that asks a child to end."),
+    Key("service", "file_descriptor_name", "file_descriptor_name", kinds.FD_NAME, "",
+        "The name of the listening sockets in LISTEN_FDNAMES. Unless given, the service's name.", _PASSED),
+    Key("service", "enabled", "enabled", kinds.BOOLEAN, "true",
+        "Whether the service listens. One that does not is checked all the same."),
+)  # fmt: skip
+
+_LIMIT_ROWS = (
+    ("cpu", limits.CPU_LIMIT, "Processor time, rounded up to whole seconds."),
+    ("fsize", limits.BYTES_LIMIT, "Size of a file it writes."),
+    ("data", limits.BYTES_LIMIT, "Size of its data segment."),
+    ("stack", limits.BYTES_LIMIT, "Size of its stack."),
+    ("core", limits.BYTES_LIMIT, "Size of a core file."),
+    ("rss", limits.BYTES_LIMIT, "Resident memory; Linux ignores it."),
+    ("nofile", limits.COUNT_LIMIT, "Open file descriptors."),
+    ("as", limits.BYTES_LIMIT, "Size of its address space."),
+    ("nproc", limits.COUNT_LIMIT, "Processes of its user, all services and logins of that user together."),
+    ("memlock", limits.BYTES_LIMIT, "Memory locked into RAM."),
+    ("locks", limits.COUNT_LIMIT, "File locks; Linux ignores it."),
+    ("sigpending", limits.COUNT_LIMIT, "Queued signals."),
+    ("msgqueue", limits.BYTES_LIMIT, "Size of POSIX message queues."),
+    ("nice", limits.NICE_LIMIT, "Ceiling of its priority: 20 less the lowest nice value."),
+    ("rtprio", limits.COUNT_LIMIT, "Ceiling of its real-time priority."),
+    ("rttime", limits.RTTIME_LIMIT, "Real-time processor time without a blocking call."),
+)
+LIMIT_PREFIX = "limit_"
+_LIMITS = tuple(
+    Key("service", LIMIT_PREFIX + name, "limits", kind, "", meaning) for name, kind, meaning in _LIMIT_ROWS
+)
+
+_SOCKET = (
+    Key("socket", "backlog", "backlog", kinds.integer(1, (1 << 31) - 1), "4096",
+        "How many connections may wait in the kernel, which caps it at net.core.somaxconn.", _STREAM),
+    Key("socket", "keep_alive", "keep_alive", kinds.BOOLEAN, "",
+        "Whether the kernel probes silent connections (SO_KEEPALIVE).", _TCP),
+    Key("socket", "no_delay", "no_delay", kinds.BOOLEAN, "",
+        "Whether small packets are sent at once (TCP_NODELAY).", _TCP),
+    Key("socket", "defer_accept", "defer_accept_s", kinds.whole_seconds(3_600), "",
+        "How long the kernel keeps back a connection whose client has sent nothing (TCP_DEFER_ACCEPT); "
+        "only for protocols in which the client speaks first.", _TCP),
+    Key("socket", "receive_buffer", "receive_buffer_bytes", kinds.size(1, _GIB), "",
+        "Size of the receive buffer (SO_RCVBUF)."),
+    Key("socket", "send_buffer", "send_buffer_bytes", kinds.size(1, _GIB), "",
+        "Size of the send buffer (SO_SNDBUF)."),
+    Key("socket", "ip_tos", "ip_tos", kinds.integer(0, 255), "",
+        "The type of service of outgoing packets (IP_TOS, IPV6_TCLASS).", _INET),
+    Key("socket", "ip_ttl", "ip_ttl", kinds.integer(1, 255), "",
+        "How many hops outgoing packets live (IP_TTL, IPV6_UNICAST_HOPS).", _INET),
+    Key("socket", "mark", "mark", kinds.integer(0, (1 << 32) - 1), "",
+        "The firewall mark of packets (SO_MARK).", _INET),
+    Key("socket", "reuse_port", "reuse_port", kinds.BOOLEAN, "false",
+        "Whether other sockets may listen on the same port (SO_REUSEPORT).", _INET),
+    Key("socket", "free_bind", "free_bind", kinds.BOOLEAN, "false",
+        "Whether the address need not exist on this machine yet (IP_FREEBIND).", _INET),
+    Key("socket", "bind_to_device", "bind_to_device", kinds.INTERFACE, "",
+        "The only interface whose packets reach the listeners (SO_BINDTODEVICE).", _INET),
+    Key("socket", "tcp_congestion", "tcp_congestion", kinds.ALGORITHM, "",
+        "The congestion control algorithm (TCP_CONGESTION).", _TCP),
+    Key("socket", "broadcast", "broadcast", kinds.BOOLEAN, "",
+        "Whether the sockets may send to broadcast addresses (SO_BROADCAST).", _UDP),
+    Key("socket", "socket_user", "socket_user", kinds.ACCOUNT, "",
+        "The owner of the socket's file. Unless given, whoever runs superd.", _UNIX),
+    Key("socket", "socket_group", "socket_group", kinds.ACCOUNT, "",
+        "The group of the socket's file. Unless given, the owner's.", _UNIX),
+    Key("socket", "socket_mode", "socket_mode", kinds.octal("0666"), '"0666"',
+        "The permission bits of the socket's file; who may write may connect.", _UNIX),
+    Key("socket", "directory_mode", "directory_mode", kinds.octal("0755"), '"0755"',
+        "The permission bits of folders that superd makes for the socket's file.", _UNIX),
+    Key("socket", "pass_credentials", "pass_credentials", kinds.BOOLEAN, "",
+        "Whether the program may see who is at the other end (SO_PASSCRED).", _UNIX),
+)  # fmt: skip
+
+KEYS: tuple[Key, ...] = (*_SUPERD, *_SERVICE, *_LIMITS, *_SOCKET)
+"""Every key, in the order of the man page."""
+
+TABLES: Mapping[str, Mapping[str, Key]] = {
+    table: {key.name: key for key in KEYS if key.table == table} for table in ("superd", "service", "socket")
+}
+"""The keys by table and name."""
+
+LATER: Mapping[str, frozenset[str]] = {
+    "": frozenset({"override", "grants"}),
+    "superd": frozenset({"metrics", "max_connections", "bind_socket"}),
+    "service": frozenset(
+        {"handler", "builtin", "forward", "banner", "limits", "access", "proxy_protocol", "sandbox"}
+    ),
+    "socket": frozenset(),
+}
+"""Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""
