@@ -4,17 +4,14 @@ import errno
 import os
 import socket
 import stat
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from superd.log import Connection, End, Event, EventName, Level, Logger, Sink, SinkKind, open_sink
-from superd.log.sink import MAX_BUFFER_BYTES, lines_for
+from superd.log import Connection, EventName, Level, Logger, Sink, SinkKind, open_sink
+from superd.log.sink import MAX_BUFFER_BYTES
 
 NOW = 1795559101.125
 STAMP = b"2026-11-24T22:25:01.125Z "
@@ -65,78 +62,7 @@ def read_all(fd: int) -> bytes:
     return found
 
 
-def read_journal(datagram: bytes) -> dict[str, str]:
-    """A datagram as journald takes it apart."""
-    found: dict[str, str] = {}
-    while datagram:
-        line, rest = datagram.split(b"\n", 1)
-        name, equals, value = line.partition(b"=")
-        if not equals:
-            (length,) = struct.unpack("<Q", rest[:8])
-            value, rest = rest[8 : 8 + length], rest[8 + length :]
-            assert rest[:1] == b"\n"
-            rest = rest[1:]
-        assert name.decode() not in found
-        found[name.decode()] = value.decode()
-        datagram = rest
-    return found
-
-
-# The journal and syslog
-
-
-def test_journal_gets_fields(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    with unix_server(path) as server, logger_on(*open_sink("journal", str(path))) as logger:
-        logger.log(EventName.REFUSED, Level.NOTICE, "too many\nat once", service="ssh", port=22)
-        logger.flush()
-        assert read_journal(server.recv(65536)) == {
-            "MESSAGE": r'refused service=ssh port=22 message="too many\nat once"',
-            "PRIORITY": "5",
-            "SYSLOG_IDENTIFIER": "superd",
-            "SYSLOG_FACILITY": "3",
-            "SYSLOG_PID": str(os.getpid()),
-            "SUPERD_EVENT": "refused",
-            "SUPERD_SERVICE": "ssh",
-            "SUPERD_PORT": "22",
-        }
-
-
-def test_journal_gets_connection_and_end(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    with unix_server(path) as server, logger_on(*open_sink("journal", str(path))) as logger:
-        logger.connection(Connection("ssh", "192.0.2.1", 5022, 4711, "1-8"))
-        logger.end(End("ssh", "192.0.2.1", 4711, "1-8", "signalled", "SIGTERM", 1.5, 0.25, 4096))
-        logger.flush()
-        began, ended = (read_journal(server.recv(65536)) for _ in range(2))
-    assert began["MESSAGE"] == "connection service=ssh source=192.0.2.1 port=5022 pid=4711 id=1-8"
-    assert began["SUPERD_PORT"] == "5022"
-    assert ended["SUPERD_SIGNAL"] == "SIGTERM"
-    assert ended["SUPERD_DURATION"] == "1.5"
-    assert ended["SUPERD_MEMORY"] == "4096"
-
-
-@given(value=st.text(st.characters(exclude_categories=())), message=st.text())
-def test_no_text_poses_as_a_field_of_the_journal(value: str, message: str) -> None:
-    layout = lines_for(SinkKind.JOURNAL, "text", 3, 1)
-    found = read_journal(layout.event(NOW, Event(Level.INFO, EventName.OUTPUT, {"line": value}, message)))
-    assert set(found) == {
-        "MESSAGE",
-        "PRIORITY",
-        "SYSLOG_IDENTIFIER",
-        "SYSLOG_FACILITY",
-        "SYSLOG_PID",
-        "SUPERD_EVENT",
-        "SUPERD_LINE",
-    }
-    if not any("\ud800" <= char <= "\udfff" for char in value):
-        assert found["SUPERD_LINE"] == value
-
-
-def test_newline_in_a_journal_field_takes_the_length_form() -> None:
-    layout = lines_for(SinkKind.JOURNAL, "text", 3, 1)
-    record = layout.event(NOW, Event(Level.INFO, EventName.OUTPUT, {"line": "a\nPRIORITY=0"}))
-    assert record.endswith(b"SUPERD_LINE\n\x0c\0\0\0\0\0\0\0a\nPRIORITY=0\n")
+# Daemons behind a socket
 
 
 def test_restarted_daemon_gets_lines_again(tmp_path: Path) -> None:
@@ -419,74 +345,3 @@ def test_lines_of_one_wake_up_are_one_write() -> None:
             assert os.read(read, 65536).count(b"\n") == 20
     finally:
         os.close(read)
-
-
-# The logger
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def noted(tmp_path: Path) -> Iterator[tuple[Logger, Clock, Callable[[], list[str]]]]:
-    """A logger on a file, its clock, and what it wrote so far without the time."""
-    path = tmp_path / "log"
-    clock = Clock()
-    logger = Logger(Sink(*open_sink(str(path))), clock, {"process": "acceptor"}, immediate=True)
-    yield (
-        logger,
-        clock,
-        lambda: [line.split(" ", 1)[1] for line in path.read_text().splitlines()],
-    )
-    logger.close()
-
-
-Noted = tuple[Logger, Clock, Callable[[], list[str]]]
-
-
-def test_identity_stands_before_the_fields(noted: Noted) -> None:
-    logger, _, said = noted
-    logger.log(EventName.START, Level.NOTICE, version="1.0")
-    assert said() == ["start process=acceptor version=1.0"]
-
-
-def test_refusals_for_one_reason_are_damped_whatever_the_source(noted: Noted) -> None:
-    logger, clock, said = noted
-    for number in range(100):
-        source = f"192.0.2.{number}"
-        logger.log(EventName.REFUSED, Level.NOTICE, service="ssh", source=source, reason="rate")
-    logger.log(EventName.REFUSED, Level.NOTICE, service="ftp", source="192.0.2.1", reason="rate")
-    assert len(said()) == 6
-    assert logger.pending
-    clock.now += 10
-    logger.flush()
-    assert said()[6:] == [
-        'refused process=acceptor service=ssh reason=rate repeated=95 message="repeated 95 times"'
-    ]
-    assert not logger.pending
-
-
-def test_repeated_error_is_named_before_it_is_said_again(noted: Noted) -> None:
-    logger, clock, said = noted
-    for _ in range(6):
-        logger.log(EventName.ERROR, Level.ERR, "no memory")
-    clock.now += 11
-    logger.log(EventName.ERROR, Level.ERR, "no memory")
-    assert said()[5:] == [
-        'error level=err process=acceptor repeated=1 message="once more: no memory"',
-        'error level=err process=acceptor message="no memory"',
-    ]
-
-
-def test_connections_ends_and_listeners_are_never_damped(noted: Noted) -> None:
-    logger, _, said = noted
-    for _ in range(20):
-        logger.connection(Connection("ssh", "192.0.2.1", 5022, 4711, "1-8"))
-        logger.end(End("ssh", "192.0.2.1", 4711, "1-8", "clean", 0, 1.5, 0.25))
-        logger.log(EventName.LISTEN, Level.NOTICE, service="ssh")
-    assert len(said()) == 60
