@@ -1,0 +1,186 @@
+"""The super-servers side by side: for each one how it is configured and started, as a row of one table.
+
+Every peer listens on 127.0.0.1, runs the same static program as nobody:nogroup, and has its limits lifted. Each is
+set up as fast as its manual allows (no name lookups, no libwrap), with its own log off unless the row says otherwise.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from attrs import Factory, frozen
+from programs import Packages, Programs
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+USER, GROUP = "nobody", "nogroup"
+NOBODY = 65534
+"""uid and gid of nobody:nogroup on Debian (base-passwd), for programs that want numbers."""
+
+
+@frozen
+class Site:
+    """What a peer is given.
+
+    Args:
+        directory: an empty folder of its own, readable by everyone.
+        port: the TCP port of 127.0.0.1 it is to listen on.
+        programs: the compiled programs; ``programs.echo_once`` is the service.
+        packages: Debian's super-servers.
+        python: the interpreter that runs superd.
+    """
+
+    directory: Path
+    port: int
+    programs: Programs
+    packages: Packages
+    python: str = sys.executable
+
+    def write(self, name: str, text: str) -> str:
+        """Writes a file into the peer's folder; returns its path."""
+        path = self.directory / name
+        path.write_text(text)
+        return str(path)
+
+
+@frozen
+class Launch:
+    """How a peer is started: in the foreground, ended by SIGTERM.
+
+    Args:
+        argv: the command.
+        environment: variables beside PATH.
+        uid: started as this user and group; None: as root, the peer drops by itself.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = Factory(dict)
+    uid: int | None = None
+
+
+class AbsentError(Exception):
+    """The peer is not on this machine; the text says why."""
+
+
+def superd(site: Site, log_format: str = "text") -> Launch:
+    config = site.write(
+        "superd.toml",
+        f"""\
+[superd]
+control = "{site.directory}/control.sock"
+log = "{site.directory}/log"
+log_format = "{log_format}"
+
+[services.echo]
+listen = ["tcp://127.0.0.1:{site.port}"]
+exec = ["{site.programs.echo_once}"]
+user = "{USER}:{GROUP}"
+""",
+    )
+    return Launch((site.python, "-m", "superd", "-f", config))
+
+
+def bare(site: Site) -> Launch:
+    return Launch((str(site.programs.bare), str(site.port), str(site.programs.echo_once)))
+
+
+def accept_echo(site: Site) -> Launch:
+    return Launch((str(site.programs.accept_echo), str(site.port)), uid=NOBODY)
+
+
+def tcpserver(site: Site) -> Launch:
+    options = f"-q -H -R -l0 -c 100000 -b 1024 -u {NOBODY} -g {NOBODY} 127.0.0.1 {site.port}".split()
+    return _debian(site, "ucspi-tcp", "usr/bin/tcpserver", *options, str(site.programs.echo_once))
+
+
+def xinetd(site: Site, log_on_success: str = "") -> Launch:
+    config = site.write(
+        "xinetd.conf",
+        f"""\
+defaults
+{{
+    log_type = FILE {site.directory}/log
+    log_on_success = {log_on_success}
+    log_on_failure =
+    instances = UNLIMITED
+    per_source = UNLIMITED
+    cps = 100000 1
+}}
+service echo_once
+{{
+    type = UNLISTED
+    flags = NOLIBWRAP
+    socket_type = stream
+    protocol = tcp
+    bind = 127.0.0.1
+    port = {site.port}
+    wait = no
+    user = {USER}
+    group = {GROUP}
+    server = {site.programs.echo_once}
+}}
+""",
+    )
+    files = ("-f", config, "-filelog", f"{site.directory}/daemon.log", "-pidfile", f"{site.directory}/pid")
+    return _debian(site, "xinetd", "usr/sbin/xinetd", "-dontfork", *files)
+
+
+def openbsd_inetd(site: Site) -> Launch:
+    service = f"127.0.0.1:{site.port} stream tcp nowait.1000000 {USER}:{GROUP}"
+    config = site.write("inetd.conf", f"{service} {site.programs.echo_once} echo_once\n")
+    inetd = _debian(site, "openbsd-inetd", "usr/sbin/inetd", "-i", "-q", "1024", config)
+    # It insists on /run/inetd.pid, which may be another inetd's: it sees a /run of its own.
+    script = 'mount -t tmpfs superd-bench /run && exec "$@"'
+    return Launch(("unshare", "--mount", "sh", "-c", script, "sh", *inetd.argv), inetd.environment)
+
+
+def socket_activate(site: Site) -> Launch:
+    program = shutil.which("systemd-socket-activate")
+    if program is None:
+        raise AbsentError("systemd-socket-activate is not installed (Debian: package systemd)")
+    options = ("--inetd", "-a", "-l", f"127.0.0.1:{site.port}")
+    argv = (program, *options, str(site.programs.echo_once))
+    return Launch(argv, {"SYSTEMD_LOG_LEVEL": "err"}, uid=NOBODY)
+
+
+def _debian(site: Site, package: str, program: str, *arguments: str) -> Launch:
+    """A program of an unpacked Debian package."""
+    if package in site.packages.missing:
+        raise AbsentError(f"package {package}: {site.packages.missing[package]}")
+    path = site.packages.root / package / program
+    return Launch((str(path), *arguments), {"LD_LIBRARY_PATH": site.packages.library_path})
+
+
+@frozen
+class Peer:
+    """One row of the table.
+
+    Args:
+        name: as ``--peer`` takes it.
+        title: as the table of results shows it.
+        launch: writes the configuration and says how to start it; raises AbsentError.
+        package: the package of Debian's that has to be unpacked for it.
+    """
+
+    name: str
+    title: str
+    launch: Callable[[Site], Launch]
+    package: str | None = None
+
+
+PEERS = (
+    Peer("superd", "superd, text log", superd),
+    Peer("superd-json", "superd, JSON log", partial(superd, log_format="json")),
+    Peer("bare", "bare C loop: accept, vfork, exec", bare),
+    Peer("tcpserver", "tcpserver (ucspi-tcp)", tcpserver, "ucspi-tcp"),
+    Peer("xinetd", "xinetd, no log", xinetd, "xinetd"),
+    Peer("xinetd-log", "xinetd, log", partial(xinetd, log_on_success="PID HOST EXIT DURATION"), "xinetd"),
+    Peer("openbsd-inetd", "openbsd-inetd", openbsd_inetd, "openbsd-inetd"),
+    Peer("socket-activate", "systemd-socket-activate", socket_activate),
+)
+
+CEILING = Peer("ceiling", "no child at all: accept, echo", accept_echo)
+"""What the load generator is measured against."""

@@ -1,0 +1,53 @@
+"""The benchmark's command: it names what it measures, and one small run ends in a table and a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).resolve().parent.parent / "bench" / "run.py"
+needs_root_and_gcc = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("gcc") is None, reason="the benchmark needs root and gcc"
+)
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(RUN), *arguments], capture_output=True, text=True, check=False)
+
+
+def test_list_names_the_scenarios_and_peers() -> None:
+    done = bench("--list")
+    assert done.returncode == 0, done.stderr
+    for words in ("scenario nowait:", "scenario latency:", "peer superd:", "peer xinetd:", "peer tcpserver:"):
+        assert words in done.stdout
+
+
+def test_no_rounds_are_refused() -> None:
+    done = bench("--rounds", "0")
+    assert done.returncode != 0
+    assert "--rounds" in done.stderr
+
+
+@pytest.mark.live
+@needs_root_and_gcc
+def test_a_small_run_counts_every_connection(tmp_path: Path) -> None:
+    done = bench("--peer", "bare", "--rounds", "2", "--connections", "40", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "bare against itself" in done.stdout
+    samples = json.loads((tmp_path / "nowait.json").read_text())["samples"]["bare"]
+    assert [(sample["connections"], sample["errors"]) for sample in samples] == [(40, 0), (40, 0)]
+
+
+@pytest.mark.live
+@needs_root_and_gcc
+def test_a_peer_that_does_not_start_is_named_and_fails_the_run(tmp_path: Path) -> None:
+    arguments = ("--peer", "superd", "--peer", "bare", "--rounds", "1", "--connections", "10")
+    done = bench(*arguments, "--python", "/bin/false", "--results", str(tmp_path))
+    assert done.returncode == 1
+    assert "left out: superd: ended with 1" in done.stdout
