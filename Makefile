@@ -22,6 +22,8 @@ SYSUSERSDIR  ?= $(PREFIX)/lib/sysusers.d
 DEPENDENCIES ?= bundled
 
 RUN_ENV  = $(VENV)/run
+# what builds superd for `make install`; the tests give their own
+INSTALL_ENV ?= $(RUN_ENV)
 # apart from the first, so that new code under test never reaches a superd that is running
 TEST_ENV = $(VENV)/test
 
@@ -29,7 +31,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 CACHES = MYPY_CACHE_DIR='$(TEST_ENV)/cache/mypy' RUFF_CACHE_DIR='$(TEST_ENV)/cache/ruff' \
 	HYPOTHESIS_STORAGE_DIRECTORY='$(TEST_ENV)/cache/hypothesis'
 
-.PHONY: help setup run test lint bench install uninstall clean run-env test-env
+.PHONY: help setup run test lint bench install uninstall clean run-env test-env install-env
 
 help:
 	@echo 'make run        run superd here, in the foreground: harmless, on loopback alone ([CONFIG=FILE])'
@@ -52,6 +54,12 @@ run-env:
 test-env:
 	@'$(PYTHON)' -B tools/environment.py '$(TEST_ENV)' dev
 
+ifeq ($(INSTALL_ENV),$(RUN_ENV))
+install-env: run-env
+else
+install-env:
+endif
+
 run: run-env
 	@'$(RUN_ENV)/bin/python' -B -I tools/foreground.py $(CONFIG)
 
@@ -67,14 +75,14 @@ lint: test-env
 bench: test-env
 	@PYTHONSAFEPATH=1 PYTHONPATH=bench '$(TEST_ENV)/bin/python' bench/run.py $(if $(BENCH),--scenario $(BENCH)) $(ARGS)
 
-INSTALL = env -u PYTHONSAFEPATH '$(RUN_ENV)/bin/python' tools/install.py --python '$(PYTHON)' --destdir '$(DESTDIR)' \
+INSTALL = '$(INSTALL_ENV)/bin/python' tools/install.py --python '$(PYTHON)' --destdir '$(DESTDIR)' \
 	--bindir '$(BINDIR)' --sbindir '$(SBINDIR)' --libdir '$(LIBDIR)' --mandir '$(MANDIR)' --docdir '$(DOCDIR)' \
 	--unitdir '$(UNITDIR)' --sysusersdir '$(SYSUSERSDIR)' --dependencies '$(DEPENDENCIES)'
 
-install: run-env
+install: install-env
 	@$(INSTALL)
 
-uninstall: run-env
+uninstall: install-env
 	@$(INSTALL) --uninstall
 
 clean:
