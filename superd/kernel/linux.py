@@ -1,0 +1,293 @@
+"""The system calls that Python's ``os`` lacks, one wrapper each, named after the call.
+
+Constants carry the header they come from. Every failure is an ``OSError`` that names the call. Prototypes are
+set once, at import: without them ctypes would pass 32-bit integers where the kernel reads 64.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+
+from attrs import frozen
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# include/uapi/linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_GET_PDEATHSIG = 2
+_PR_GET_DUMPABLE = 3
+_PR_SET_DUMPABLE = 4
+_PR_GET_KEEPCAPS = 7
+_PR_SET_KEEPCAPS = 8
+_PR_SET_NAME = 15
+_PR_GET_NAME = 16
+_PR_CAPBSET_READ = 23
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_GET_NO_NEW_PRIVS = 39
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+_TASK_COMM_BYTES = 16  # include/linux/sched.h TASK_COMM_LEN, the NUL included
+_CAPABILITY_VERSION_3 = 0x20080522  # include/uapi/linux/capability.h: 64 bits in two words
+_SYS_CLOSE_RANGE = 436  # on every architecture but alpha (asm-generic/unistd.h)
+_MAX_FD = 0xFFFFFFFF
+
+AT_EMPTY_PATH = 0x1000  # include/uapi/linux/fcntl.h: the descriptor itself is meant
+
+CAP_SETPCAP = 8  # include/uapi/linux/capability.h
+CAP_NET_BIND_SERVICE = 10
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapWord(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+_CapWords = _CapWord * 2
+
+_libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_libc.prctl.restype = ctypes.c_int
+_libc.capget.argtypes = (ctypes.POINTER(_CapHeader), ctypes.POINTER(_CapWords))
+_libc.capget.restype = ctypes.c_int
+_libc.capset.argtypes = (ctypes.POINTER(_CapHeader), ctypes.POINTER(_CapWords))
+_libc.capset.restype = ctypes.c_int
+_libc.syscall.argtypes = (ctypes.c_long, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_libc.syscall.restype = ctypes.c_long
+_libc.fchownat.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint, ctypes.c_uint, ctypes.c_int)
+_libc.fchownat.restype = ctypes.c_int
+
+
+def _checked(call: str, result: int) -> int:
+    """Return ``result``, or raise the ``OSError`` that -1 stands for."""
+    if result != -1:
+        return result
+    code = ctypes.get_errno()
+    raise OSError(code, f"{call}: {os.strerror(code)}")
+
+
+def _prctl(call: str, option: int, argument: int = 0, second: int = 0) -> int:
+    return _checked(call, int(_libc.prctl(option, argument, second, 0, 0)))
+
+
+# --- what a process is to the rest of the system: prctl(2) ---
+
+
+def set_no_new_privs() -> None:
+    """Make every later execve of this process and its children grant no privilege (kernel 3.5). Final."""
+    _prctl("PR_SET_NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
+
+
+def get_no_new_privs() -> bool:
+    """Return whether ``set_no_new_privs`` is in force."""
+    return bool(_prctl("PR_GET_NO_NEW_PRIVS", _PR_GET_NO_NEW_PRIVS))
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Allow or deny ptrace, /proc/PID/mem, pidfd_getfd and core files to processes of the same user.
+
+    A change of uid resets it to fs.suid_dumpable, execve of an ordinary program to true.
+    """
+    _prctl("PR_SET_DUMPABLE", _PR_SET_DUMPABLE, int(dumpable))
+
+
+def get_dumpable() -> bool:
+    """Return whether processes of the same user may look into this one."""
+    return _prctl("PR_GET_DUMPABLE", _PR_GET_DUMPABLE) == 1
+
+
+def set_parent_death_signal(signal_number: int) -> None:
+    """Have the kernel send this signal when the thread that forked us ends; 0 switches it off.
+
+    A change of uid or gid clears it: set it after dropping privileges, and compare getppid() afterwards, since
+    the parent may have ended before.
+    """
+    _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, signal_number)
+
+
+def get_parent_death_signal() -> int:
+    """Return the signal set by ``set_parent_death_signal``, 0 when there is none."""
+    answer = ctypes.c_int()
+    _prctl("PR_GET_PDEATHSIG", _PR_GET_PDEATHSIG, ctypes.addressof(answer))
+    return answer.value
+
+
+def set_child_subreaper(subreaper: bool = True) -> None:
+    """Make this process the parent of its orphaned descendants (kernel 3.4). Children do not inherit it."""
+    _prctl("PR_SET_CHILD_SUBREAPER", _PR_SET_CHILD_SUBREAPER, int(subreaper))
+
+
+def get_child_subreaper() -> bool:
+    """Return whether orphaned descendants come to this process."""
+    answer = ctypes.c_int()
+    _prctl("PR_GET_CHILD_SUBREAPER", _PR_GET_CHILD_SUBREAPER, ctypes.addressof(answer))
+    return bool(answer.value)
+
+
+def set_name(name: str) -> None:
+    """Set the thread's short name (/proc/PID/comm): its first 15 bytes."""
+    buffer = ctypes.create_string_buffer(os.fsencode(name)[: _TASK_COMM_BYTES - 1], _TASK_COMM_BYTES)
+    _prctl("PR_SET_NAME", _PR_SET_NAME, ctypes.addressof(buffer))
+
+
+def get_name() -> str:
+    """Return the thread's short name."""
+    buffer = ctypes.create_string_buffer(_TASK_COMM_BYTES)
+    _prctl("PR_GET_NAME", _PR_GET_NAME, ctypes.addressof(buffer))
+    return os.fsdecode(buffer.value)
+
+
+# --- capabilities(7) ---
+
+
+@frozen
+class Capabilities:
+    """The sets of capget(2), one bit a capability (bit ``CAP_SETPCAP`` is ``1 << CAP_SETPCAP``)."""
+
+    effective: int = 0
+    permitted: int = 0
+    inheritable: int = 0
+
+
+def capget() -> Capabilities:
+    """Return this thread's capabilities."""
+    header, words = _CapHeader(_CAPABILITY_VERSION_3, 0), _CapWords()
+    _checked("capget", int(_libc.capget(ctypes.byref(header), ctypes.byref(words))))
+    return Capabilities(
+        effective=words[0].effective | words[1].effective << 32,
+        permitted=words[0].permitted | words[1].permitted << 32,
+        inheritable=words[0].inheritable | words[1].inheritable << 32,
+    )
+
+
+def capset(capabilities: Capabilities) -> None:
+    """Set this thread's capabilities; they can only be given up, and nothing is kept that is not named."""
+    masks = (capabilities.effective, capabilities.permitted, capabilities.inheritable)
+    low = _CapWord(*(mask & 0xFFFFFFFF for mask in masks))
+    high = _CapWord(*(mask >> 32 for mask in masks))
+    header, words = _CapHeader(_CAPABILITY_VERSION_3, 0), _CapWords(low, high)
+    _checked("capset", int(_libc.capset(ctypes.byref(header), ctypes.byref(words))))
+
+
+def capbset_read(capability: int) -> bool:
+    """Return whether the bounding set holds a capability. EINVAL: the kernel knows none of that number."""
+    return bool(_prctl("PR_CAPBSET_READ", _PR_CAPBSET_READ, capability))
+
+
+def capbset_drop(capability: int) -> None:
+    """Take a capability out of the bounding set for good (needs CAP_SETPCAP)."""
+    _prctl("PR_CAPBSET_DROP", _PR_CAPBSET_DROP, capability)
+
+
+def ambient_clear() -> None:
+    """Empty the ambient set (kernel 4.3)."""
+    _prctl("PR_CAP_AMBIENT_CLEAR_ALL", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def set_keepcaps(keep: bool) -> None:
+    """Say whether the next change from uid 0 keeps the permitted set; execve resets it."""
+    _prctl("PR_SET_KEEPCAPS", _PR_SET_KEEPCAPS, int(keep))
+
+
+def get_keepcaps() -> bool:
+    """Return whether a change from uid 0 would keep the permitted set."""
+    return bool(_prctl("PR_GET_KEEPCAPS", _PR_GET_KEEPCAPS))
+
+
+def _last_cap() -> int:
+    """Return the highest capability this kernel knows.
+
+    The kernel itself is asked, not /proc/sys/kernel/cap_last_cap: where /proc is not mounted, a default that
+    is too low would leave capabilities in a bounding set which then counts as empty.
+    """
+    for capability in range(64):
+        try:
+            capbset_read(capability)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return capability - 1
+            raise
+    return 63
+
+
+LAST_CAP = _last_cap()
+
+
+def bounding_set() -> int:
+    """Return the bounding set as a mask."""
+    return sum(1 << capability for capability in range(LAST_CAP + 1) if capbset_read(capability))
+
+
+# --- descriptors ---
+
+
+def close_range(first: int, last: int = _MAX_FD) -> None:
+    """Close the descriptors ``first`` to ``last``, both included; those that are not open are no error.
+
+    close_range(2) of kernel 5.9; os.closerange calls close once a number where it was built without it. Older
+    kernels say ENOSYS, the system call filters of older containers EPERM.
+    """
+    try:
+        _checked("close_range", int(_libc.syscall(_SYS_CLOSE_RANGE, first, last, 0)))
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+        for fd in map(int, os.listdir("/proc/self/fd")):
+            if first <= fd <= last:
+                os.closerange(fd, fd + 1)  # the listing's own descriptor is gone already: not an error here
+
+
+def fchownat(fd: int, path: str, uid: int, gid: int, flags: int) -> None:
+    """Set an owner; -1 leaves the uid or gid. ``os.chown`` cannot pass ``AT_EMPTY_PATH`` (kernel 2.6.39)."""
+    owner = (uid & 0xFFFFFFFF, gid & 0xFFFFFFFF)
+    _checked("fchownat", int(_libc.fchownat(fd, os.fsencode(path), *owner, flags)))
+
+
+# --- the process title ---
+
+
+def set_process_title(title: str) -> None:
+    """Show ``title`` in ps, as far as the area of the original arguments has room; never fails.
+
+    Also sets the short name to the title's first 15 bytes. Where /proc is missing only that is done.
+    """
+    set_name(title)
+    with contextlib.suppress(OSError, ValueError, IndexError):  # a title is not worth a failure
+        start, end = _argument_area()
+        _overwrite(start, end, os.fsencode(title))
+
+
+def _argument_area() -> tuple[int, int]:
+    """Return arg_start and arg_end, fields 48 and 49 of proc_pid_stat(5); 0 where the kernel hides them.
+
+    The second field is the short name in parentheses, which may itself hold spaces and parentheses: counting
+    starts after the last one.
+    """
+    with open("/proc/self/stat", "rb") as stat:
+        fields = stat.read().rpartition(b")")[2].split()  # fields[0] is field 3
+    return int(fields[48 - 3]), int(fields[49 - 3])
+
+
+def _overwrite(start: int, end: int, title: bytes) -> None:
+    """Write ``title`` into [start, end), NUL-padded.
+
+    The last byte stays NUL: any other has the kernel take the environment after it for a part of the title
+    (fs/proc/base.c get_mm_cmdline).
+    """
+    room = end - start - 1
+    if start <= 0 or room <= 0:
+        return
+    ctypes.memset(start, 0, end - start)
+    ctypes.memmove(start, title, min(len(title), room))

@@ -1,0 +1,143 @@
+"""Giving privileges up for good, and proving it.
+
+The order is fixed by what each step still needs: the bounding set wants CAP_SETPCAP, groups and gid want
+CAP_SETGID, the uid wants CAP_SETUID, and the change of uid takes all of them away. Then everything is read back
+and every way to regain is tried, as OpenSSH's permanently_set_uid does: a drop that silently did nothing is
+the oldest hole of all daemons.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from superd.errors import SuperdError
+from superd.kernel import linux
+from superd.kernel.identity import Identity
+
+_NOTHING = linux.Capabilities()
+
+
+class PrivilegeError(SuperdError):
+    """Privileges could not be given up, or could be regained. The process must end: it may hold any of them."""
+
+
+def drop_for_good(identity: Identity, *, keep_capabilities: bool = False) -> None:
+    """Become ``identity`` without a way back.
+
+    As root: empties the ambient and the bounding set, sets groups, gid and uid, empties the capabilities and
+    sets no_new_privs. As an ordinary user ``identity`` must be the caller, and the bounding set stays, since it
+    takes a privilege to empty it; with no_new_privs nothing can be gained from it.
+
+    Args:
+        identity: whom to become.
+        keep_capabilities: for a service of user root, which keeps what superd itself has; only the ids are set.
+
+    Raises:
+        PrivilegeError: a step failed or the proof did; end the process.
+    """
+    as_root = os.geteuid() == 0
+    _refuse_impossible(identity, as_root, keep_capabilities)
+    try:
+        linux.ambient_clear()
+        if as_root and not keep_capabilities:
+            _empty_bounding_set()
+        _set_ids(identity)
+        if not keep_capabilities:
+            linux.capset(_NOTHING)
+            linux.set_no_new_privs()
+    except OSError as error:
+        raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
+    if keep_capabilities:
+        _verify_ids(identity)
+    else:
+        verify_dropped(identity, from_root=as_root)
+
+
+def verify_dropped(identity: Identity, *, from_root: bool = True) -> None:
+    """Prove that this process is ``identity``, holds no privilege and cannot regain any; valid after exec too.
+
+    Args:
+        identity: whom the process must be.
+        from_root: whether root dropped it; False where superd itself was started by an ordinary user, whose
+            bounding set cannot be emptied.
+
+    Raises:
+        PrivilegeError: something is left; end the process.
+    """
+    _verify_ids(identity)
+    if linux.capget() != _NOTHING:
+        raise PrivilegeError(f"{identity.user} still holds capabilities: {linux.capget()}")
+    if from_root and linux.bounding_set():
+        raise PrivilegeError(f"the bounding set still holds {linux.bounding_set():#x}")
+    if not linux.get_no_new_privs():
+        raise PrivilegeError("no_new_privs is not set")
+    _verify_no_way_back(identity)
+
+
+def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: bool) -> None:
+    """Say what is wrong while nothing has changed yet, clearer than the kernel's EPERM would."""
+    if keep_capabilities and identity.uid != 0:
+        raise PrivilegeError(f"only user root keeps capabilities, not {identity.user}")
+    if as_root:
+        return
+    if identity.uid != os.getuid():
+        raise PrivilegeError(
+            f"only root can become {identity.user}: start superd as root or as {identity.user}"
+        )
+    if identity.gid != os.getgid() or not _has_groups(identity):
+        raise PrivilegeError(f"only root can change the groups of {identity.user}: leave user and groups out")
+
+
+def _empty_bounding_set() -> None:
+    """Drop what is there: containers start with less, and may then lack CAP_SETPCAP without harm."""
+    for capability in range(linux.LAST_CAP + 1):
+        if linux.capbset_read(capability):
+            linux.capbset_drop(capability)
+
+
+def _set_ids(identity: Identity) -> None:
+    """Set groups, gid and uid, each only where it differs: without a change no privilege is needed.
+
+    An ordinary user's groups are known to be right, up to whether his gid is listed among them.
+    """
+    if os.geteuid() == 0 and set(os.getgroups()) != set(identity.groups):
+        os.setgroups(identity.groups)
+    if os.getresgid() != (identity.gid,) * 3:
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+    if os.getresuid() != (identity.uid,) * 3:
+        os.setresuid(identity.uid, identity.uid, identity.uid)
+
+
+def _has_groups(identity: Identity) -> bool:
+    """Compare the supplementary groups; the gid itself counts whether or not it is listed among them."""
+    return {identity.gid, *os.getgroups()} == {identity.gid, *identity.groups}
+
+
+def _verify_ids(identity: Identity) -> None:
+    if os.getresuid() != (identity.uid,) * 3:
+        raise PrivilegeError(f"user ids are {os.getresuid()} instead of {identity.uid}")
+    if os.getresgid() != (identity.gid,) * 3:
+        raise PrivilegeError(f"group ids are {os.getresgid()} instead of {identity.gid}")
+    if not _has_groups(identity):
+        raise PrivilegeError(f"groups are {os.getgroups()} instead of {list(identity.groups)}")
+
+
+def _verify_no_way_back(identity: Identity) -> None:
+    """Try to become another user and group: root, or for root without capabilities anyone else."""
+    uid = 0 if identity.uid else 1
+    gid = 0 if identity.gid else 1
+    attempts: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("setuid", lambda: os.setuid(uid)),
+        ("seteuid", lambda: os.seteuid(uid)),
+        ("setresuid", lambda: os.setresuid(uid, uid, uid)),
+        ("setgid", lambda: os.setgid(gid)),
+        ("setegid", lambda: os.setegid(gid)),
+        ("setgroups", lambda: os.setgroups([gid])),
+    )
+    for name, attempt in attempts:
+        try:
+            attempt()
+        except OSError:
+            continue
+        raise PrivilegeError(f"{identity.user} could regain privileges: {name} succeeded")
