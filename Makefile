@@ -73,7 +73,7 @@ lint: test-env
 	@$(CACHES) '$(TEST_ENV)/bin/python' -m mypy superd tests bench tools
 
 bench: test-env
-	@PYTHONSAFEPATH=1 PYTHONPATH=bench '$(TEST_ENV)/bin/python' bench/run.py $(if $(BENCH),--scenario $(BENCH)) $(ARGS)
+	@PYTHONSAFEPATH=1 PYTHONPATH='$(CURDIR)/bench' '$(TEST_ENV)/bin/python' bench/run.py $(if $(BENCH),--scenario $(BENCH)) $(ARGS)
 
 INSTALL = '$(INSTALL_ENV)/bin/python' tools/install.py --python '$(PYTHON)' --destdir '$(DESTDIR)' \
 	--bindir '$(BINDIR)' --sbindir '$(SBINDIR)' --libdir '$(LIBDIR)' --mandir '$(MANDIR)' --docdir '$(DOCDIR)' \
