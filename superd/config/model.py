@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from attrs import Factory, field, frozen
 
+from superd.errors import Fault
+
 INFINITY = -1
 """What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
 
@@ -157,7 +159,9 @@ class SuperdSettings:
     control: str = "/run/superd/control.sock"
     control_group: str = ""
     control_admin_group: str = ""
-    log: str = ""  # "journal", "stderr", "syslog", a path; empty: journal where its socket exists, else stderr
+    log: str = (
+        ""  # "journal", "stderr", "syslog", a path; empty: journal where its socket exists, else stderr
+    )
     log_format: str = "text"  # "text" or "json"
     syslog_facility: str = "daemon"
 

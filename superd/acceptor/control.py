@@ -1,0 +1,123 @@
+"""The control socket: one JSON object a line, asked by superctl and answered here.
+
+Who may ask is decided by the kernel's word about the peer (SO_PEERCRED, SO_PEERGROUPS; unix(7)), never by what
+the peer says.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from enum import IntEnum
+from typing import Any
+
+import trio
+from attrs import define, frozen
+
+MAX_REQUEST_BYTES = 64 * 1024
+REQUEST_S = 10.0
+MAX_CLIENTS = 32
+
+_SO_PEERGROUPS = 59  # include/uapi/asm-generic/socket.h, since Linux 4.13
+_UCRED = struct.Struct("iII")
+
+Answer = dict[str, Any]
+
+
+class Right(IntEnum):
+    """What a peer may do; each includes those before it."""
+
+    NOTHING = 0
+    READ = 1
+    CHANGE = 2
+
+
+@frozen
+class Admission:
+    """Who may do what: uids that may do all, groups that may read, groups that may change."""
+
+    admin_uids: frozenset[int]
+    reader_gids: frozenset[int]
+    admin_gids: frozenset[int]
+
+    def right(self, uid: int, gids: frozenset[int]) -> Right:
+        if uid in self.admin_uids or gids & self.admin_gids:
+            return Right.CHANGE
+        return Right.READ if gids & self.reader_gids else Right.NOTHING
+
+
+@frozen
+class Command:
+    """One command of the socket: the right it takes, and what answers it (given the request)."""
+
+    right: Right
+    answer: Callable[[Mapping[str, Any]], Awaitable[Answer]]
+
+
+def credentials(sock: Any) -> tuple[int, frozenset[int]]:
+    """Uid and all groups of the peer, as the kernel noted them when it connected."""
+    _, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    groups = array.array("I")
+    groups.frombytes(sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 65536 * groups.itemsize))
+    return uid, frozenset((gid, *groups))
+
+
+@define
+class Control:
+    """Serves the control socket.
+
+    Args:
+        commands: by name.
+        admission: who may ask; may be replaced while serving.
+    """
+
+    commands: Mapping[str, Command]
+    admission: Admission
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve for ever; a client that misbehaves ends only itself."""
+        listener.setblocking(False)
+        sock = trio.socket.from_stdlib_socket(listener)
+        clients = trio.CapacityLimiter(MAX_CLIENTS)
+        async with trio.open_nursery() as nursery:
+            while True:
+                try:
+                    peer, _ = await sock.accept()
+                except OSError:
+                    await trio.sleep(0.1)  # out of descriptors: the clients that are here will leave
+                    continue
+                nursery.start_soon(self._converse, peer, clients)
+
+    async def _converse(self, peer: trio.socket.SocketType, clients: trio.CapacityLimiter) -> None:
+        with peer:
+            async with clients:
+                try:
+                    await self._answer(trio.SocketStream(peer), *credentials(peer))
+                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    return  # the client left
+
+    async def _answer(self, stream: trio.SocketStream, uid: int, gids: frozenset[int]) -> None:
+        line = b""
+        with trio.move_on_after(REQUEST_S):
+            while not line.endswith(b"\n"):
+                part = await stream.receive_some(4096)
+                line += part
+                if not part or len(line) > MAX_REQUEST_BYTES:
+                    break
+        answer = await self._execute(line, self.admission.right(uid, gids))
+        await stream.send_all(json.dumps(answer).encode() + b"\n")
+
+    async def _execute(self, line: bytes, right: Right) -> Answer:
+        try:
+            request = json.loads(line)
+            command = self.commands[request["command"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return {"ok": False, "error": "bad-request", "lines": ["not a request that this superd knows"]}
+        if right < command.right:
+            groups = "control_admin_group" if right is Right.READ else "control_group"
+            remedy = f"not allowed; root may, and members of the group that [superd] {groups} names"
+            return {"ok": False, "error": "permission", "lines": [remedy]}
+        return await command.answer(request)

@@ -1,0 +1,139 @@
+"""Connections on their way to the spawner: batches, credits, and what the kernel would not carry.
+
+A service may have at most so many connections sent and not yet acknowledged with a pid (the credits). Past
+that its listeners are not polled, and the kernel's backlog holds the rest. So one spawner that stands still
+stops its own service only: descriptors in flight are counted per user (unix(7), ETOOMANYREFS), and all of them
+are ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import struct
+import termios
+from collections.abc import Callable
+
+from superd.acceptor.backoff import delay
+from superd.acceptor.services import Service
+from superd.acceptor.timers import Timers
+from superd.wire.codec import Direction, join_connections
+from superd.wire.fds import close_all, send_packet
+from superd.wire.messages import Connections, Role
+
+PARKED_RETRY_S = 0.05
+
+_KIND = bytes((Direction.of(Role.ACCEPTOR, Role.SPAWNER).by_message[Connections].kind,))
+_CROWDED = frozenset({errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Dispatch:
+    """Sends connections to spawners, and has spawners started.
+
+    Args:
+        credits: connections that each service may have under way.
+        timers: for what must be tried again.
+        want_spawner: asks the master for one.
+        lost: told (service, ids) of connections that died with their spawner.
+    """
+
+    def __init__(
+        self,
+        credits: int,
+        timers: Timers,
+        want_spawner: Callable[[Service], None],
+        lost: Callable[[Service, list[int]], None],
+        poll: Callable[[Service], None],
+    ) -> None:
+        self.credits = credits
+        self._timers = timers
+        self._want_spawner = want_spawner
+        self._lost = lost
+        self._poll = poll
+
+    def room(self, service: Service) -> int:
+        """How many more connections the service may have under way."""
+        return 0 if service.parked or service.retry else self.credits - len(service.sent)
+
+    def send(self, service: Service, batch: list[tuple[int, bytes, int]]) -> None:
+        """Send accepted connections (id, encoded peer, descriptor), or park them until the kernel takes them."""
+        descriptors = [descriptor for _, _, descriptor in batch]
+        assert service.work is not None  # noqa: S101  only services that are up have listeners
+        try:
+            send_packet(service.work, _KIND + join_connections([entry for _, entry, _ in batch]), descriptors)
+        except OSError as error:
+            if error.errno not in _CROWDED:
+                raise
+            service.parked = batch
+            self._timers.after(PARKED_RETRY_S, lambda: self._unpark(service))
+            self._poll(service)
+            return
+        close_all(descriptors)
+        for id_, _, _ in batch:
+            service.sent[id_] = None
+        self.ensure_spawner(service)
+
+    def _unpark(self, service: Service) -> None:
+        batch, service.parked = service.parked, []
+        if batch:
+            self.send(service, batch)
+            self._poll(service)
+
+    def drop_parked(self, service: Service) -> list[int]:
+        """Close what is parked (superd stops); returns the ids."""
+        batch, service.parked = service.parked, []
+        close_all([descriptor for _, _, descriptor in batch])
+        return [id_ for id_, _, _ in batch]
+
+    def ensure_spawner(self, service: Service) -> None:
+        """Ask for a spawner, once, when there is none."""
+        if service.spawner is None and not service.asked_for_spawner and service.retry is None:
+            service.asked_for_spawner = True
+            self._want_spawner(service)
+
+    def acknowledged(self, service: Service, id_: int) -> None:
+        """The spawner has answered for a connection; those sent before it to one that died are lost."""
+        service.sent.pop(id_, None)
+        if service.suspect:
+            self._lose_before(service, id_)
+
+    def spawner_died(self, service: Service) -> None:
+        """What the dead spawner had read and not started is lost; what it had not read is the next one's.
+
+        Which is which shows when the next one answers for the first of them, or at once when nothing is left
+        unread (SIOCOUTQ of unix(7): bytes sent and not yet read).
+        """
+        service.suspect = dict(service.sent)
+        if service.work is not None and not _unread_bytes(service.work.fileno()):
+            self._lose_before(service, None)
+
+    def retry_later(self, service: Service, then: Callable[[], None]) -> float:
+        """Stand back after a failure; returns for how long."""
+        service.failures += 1
+        seconds = delay(service.failures)
+
+        def again() -> None:
+            service.retry = None
+            then()
+            self._poll(service)
+
+        service.retry = self._timers.after(seconds, again)
+        self._poll(service)
+        return seconds
+
+    def _lose_before(self, service: Service, id_: int | None) -> None:
+        lost = []
+        for suspect in list(service.suspect):
+            del service.suspect[suspect]
+            if suspect == id_:
+                break
+            if suspect in service.sent:
+                del service.sent[suspect]
+                lost.append(suspect)
+        if lost:
+            self._lost(service, lost)
+
+
+def _unread_bytes(descriptor: int) -> int:
+    answer: bytes = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    return int(struct.unpack("i", answer)[0])

@@ -1,0 +1,115 @@
+"""wait and always: one instance that owns the listeners while it runs.
+
+wait: a readable listener starts the instance, and nobody polls the listeners until it ends. always: it is
+started at once, and again when it ends. After failures, the next start waits (backoff.py), and never for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from superd.acceptor.accept import Accepting
+from superd.acceptor.backoff import InstanceBackoff
+from superd.acceptor.children import INSTANCE
+from superd.acceptor.dispatch import Dispatch
+from superd.acceptor.services import Child, Listener, Service
+from superd.acceptor.timers import Timers
+from superd.config.model import Mode
+from superd.log import EventName, Level, Logger
+from superd.policy.outcome import Outcome
+from superd.wire.messages import StartInstance
+
+_FAILURES = frozenset({Outcome.FAILED, Outcome.SIGNALLED, Outcome.NEVER_STARTED, Outcome.LOST})
+WORTH_SAYING_S = 1.0
+"""A back-off of at least that long is logged."""
+
+
+class Instances:
+    """Starts instances when they are due."""
+
+    def __init__(
+        self,
+        log: Logger,
+        timers: Timers,
+        dispatch: Dispatch,
+        accepting: Accepting,
+        poll: Callable[[Service], None],
+    ) -> None:
+        self._log = log
+        self._timers = timers
+        self._dispatch = dispatch
+        self._accepting = accepting
+        self._poll = poll
+        self._backoffs: dict[int, InstanceBackoff] = {}
+        self._due: dict[int, int] = {}  # service -> position of the listener that woke it
+        self.stopping = False
+
+    def woken(self, listener: Listener) -> None:
+        """A listener of a wait service is readable."""
+        self._start(listener.service, listener.position)
+
+    def consider(self, service: Service) -> None:
+        """Start an always instance that ought to run, or one that waited for its spawner."""
+        if service.settings.mode == Mode.ALWAYS and service.listeners:
+            self._due.setdefault(service.id, min(service.listeners))
+        position = self._due.get(service.id)
+        if position is not None:
+            self._start(service, position)
+
+    def is_due(self, service: Service) -> bool:
+        """A start was asked for and waits for its spawner."""
+        return service.id in self._due
+
+    def forget(self, service: Service) -> None:
+        """The service is gone, or changed: what it failed at counts no more."""
+        self._backoffs.pop(service.id, None)
+        self._due.pop(service.id, None)
+
+    def _start(self, service: Service, position: int) -> None:
+        if self.stopping or service.instance or service.retry or service.fault or service.retired:
+            return
+        self._due[service.id] = position
+        spawner = service.spawner
+        if spawner is None:
+            self._dispatch.ensure_spawner(service)
+            self._poll(service)
+            return
+        if not spawner.told or service.spawners.keys() != {spawner.number}:
+            return  # an instance may still run under a spawner that is about to end, or to tell
+        del self._due[service.id]
+        id_ = self._accepting.new_id()
+        service.children[id_] = Child(id_, INSTANCE, 0, spawner=spawner.number)
+        service.instance = id_
+        service.accepted += 1
+        self._poll(service)
+        spawner.link.post(StartInstance(id_, position))
+
+    def ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
+        """An instance ended: poll again, or after a while."""
+        backoff = self._backoffs.setdefault(service.id, InstanceBackoff())
+        failed = outcome in _FAILURES
+        seconds = 0.0 if outcome is Outcome.STOPPED else backoff.ended(lasted_s, failed)
+        if seconds:
+            self._back_off(service, seconds, failed)
+        elif service.settings.mode == Mode.ALWAYS:
+            self._timers.after(0, lambda: self.consider(service))
+        self._poll(service)
+
+    def _back_off(self, service: Service, seconds: float, failed: bool) -> None:
+        def again() -> None:
+            service.retry = None
+            self.consider(service)
+            self._poll(service)
+
+        if service.retry is not None:
+            service.retry.cancel()
+        service.retry = self._timers.after(seconds, again)
+        if seconds >= WORTH_SAYING_S:
+            why = "failed" if failed else "ends at once, again and again"
+            self._log.log(
+                EventName.WARNING,
+                Level.WARNING,
+                f"its program {why}; the next start waits",
+                service=service.settings.name,
+                seconds=seconds,
+            )

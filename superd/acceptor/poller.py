@@ -1,0 +1,48 @@
+"""One epoll for every descriptor of the hot path.
+
+trio waits for the epoll itself, which is readable while anything in it is: one wake-up of trio serves all
+listeners and links that are ready, and a thousand idle services cost a thousand entries in the kernel instead
+of a thousand tasks.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+
+import trio
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+
+
+class Poller:
+    """Calls back when a descriptor is ready. Level-triggered."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+
+    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever ``descriptor`` is readable, or its other end is gone."""
+        self._callbacks[descriptor] = callback
+        self._epoll.register(descriptor, READ)
+
+    def watch_writing(self, descriptor: int, wanted: bool) -> None:
+        """Call back for writing too (or no more)."""
+        self._epoll.modify(descriptor, READ | WRITE if wanted else READ)
+
+    def forget(self, descriptor: int) -> None:
+        """Stop watching; harmless when it was not watched. To be called before the descriptor is closed."""
+        if self._callbacks.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    async def run(self, after: Callable[[], None]) -> None:
+        """Serve for ever; ``after`` runs at the end of each wake-up."""
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            for descriptor, _ in self._epoll.poll(0):
+                callback = self._callbacks.get(descriptor)
+                if callback is not None:  # an earlier callback of this wake-up may have forgotten it
+                    callback()
+            after()

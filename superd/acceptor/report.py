@@ -1,0 +1,50 @@
+"""The state of all services as plain data, for the control socket and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from superd.acceptor.services import Service
+
+
+def status(services: Iterable[Service]) -> dict[str, Any]:
+    """What ``superctl status --json`` prints under ``services``; fields may be added, none changes."""
+    return {service.settings.name: _one(service) for service in services}
+
+
+def _one(service: Service) -> dict[str, Any]:
+    return {
+        "state": service.state.value,
+        "listen": list(service.settings.listen),
+        "mode": service.settings.mode,
+        "children": len(service.children),
+        "accepted": service.accepted,
+        "refused": dict(service.refused),
+        "user": service.settings.user,
+        "spawners": [spawner.pid for spawner in service.spawners.values()],
+        "fault": service.fault,
+        "broken": {name: reason for name, reason in service.broken.values()},
+    }
+
+
+def explain(service: Service) -> dict[str, Any]:
+    """What ``superctl explain`` turns into words."""
+    return {**attrs.asdict(service.settings), **_one(service)}
+
+
+def state_lines(services: Iterable[Service]) -> Iterable[Mapping[str, Any]]:
+    """One set of log fields a service (SIGUSR1)."""
+    for service in services:
+        one = _one(service)
+        yield {
+            "service": service.settings.name,
+            "state": one["state"],
+            "mode": one["mode"],
+            "children": one["children"],
+            "accepted": one["accepted"],
+            "refused": sum(one["refused"].values()),
+            "listen": " ".join(one["listen"]),
+        }

@@ -1,0 +1,402 @@
+"""The acceptor at work: the master's orders in, requests out, and all its parts put together."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import trio
+
+from superd import __version__
+from superd.acceptor.accept import Accepting, fixed_local
+from superd.acceptor.children import Children
+from superd.acceptor.control import Admission, Answer, Command, Control, Right
+from superd.acceptor.dispatch import Dispatch
+from superd.acceptor.instances import Instances
+from superd.acceptor.poller import Poller
+from superd.acceptor.report import explain, state_lines, status
+from superd.acceptor.services import Listener, Service
+from superd.acceptor.spawners import Requests, Spawners
+from superd.acceptor.timers import Timers
+from superd.errors import WireError
+from superd.log import EventName, Level, Logger, Sink, SinkKind
+from superd.policy.outcome import Outcome
+from superd.wire.fds import Link, Received, close_all
+from superd.wire.messages import (
+    DumpState,
+    ListenerDown,
+    ListenerUp,
+    Ping,
+    Pong,
+    Ready,
+    ReloadResult,
+    ReloadWanted,
+    Role,
+    Serve,
+    ServiceDown,
+    ServiceFaulty,
+    ServiceUp,
+    Settings,
+    SpawnerDown,
+    SpawnerIdle,
+    SpawnerStuck,
+    SpawnerUp,
+    SpawnerWanted,
+    Stop,
+    Stopped,
+    StopWanted,
+)
+
+LOG_FLUSH_S = 1.0
+
+
+class Acceptor:
+    """One acceptor's life.
+
+    Args:
+        link: to the master.
+        clock: wall clock for the log, seconds since the epoch.
+    """
+
+    def __init__(self, link: Link, clock: Callable[[], float]) -> None:
+        self.link = link
+        self.clock = clock
+        self.services: dict[int, Service] = {}
+        self.poller = Poller()
+        self.timers = Timers()
+        self.serving = False
+        self.stopping: Stop | None = None
+        self._reloads: dict[int, trio.MemorySendChannel[ReloadResult]] = {}
+        self._reload_number = 0
+        self._control_scope = trio.CancelScope()
+        self._nursery: trio.Nursery
+        self._orders: Mapping[type, Callable[[Any, list[int]], None]] = {
+            Settings: self._settings,
+            ServiceUp: self._service_up,
+            ServiceDown: self._service_down,
+            ServiceFaulty: self._service_faulty,
+            ListenerUp: self._listener_up,
+            ListenerDown: self._listener_down,
+            SpawnerUp: self._spawner_up,
+            SpawnerDown: self._spawner_down,
+            Serve: self._serve,
+            ReloadResult: self._reload_result,
+            Stop: self._stop,
+            DumpState: self._dump_state,
+            Ping: lambda ping, _: self.say(Pong(ping.number)),
+        }
+
+    async def serve(self) -> None:
+        """Serve until the master is gone or ends us."""
+        settings = await self._first_settings()
+        self._assemble(settings.message)
+        async with trio.open_nursery() as self._nursery:
+            self._settings(settings.message, settings.descriptors)
+            self.poller.watch(self.link.fileno(), self._from_master)
+            self._nursery.start_soon(self.poller.run, self._after)
+            self._nursery.start_soon(self.timers.run, self._after)
+            self._nursery.start_soon(self.spawners.keep)
+            self._nursery.start_soon(self._flush_log)
+            self.say(Ready())
+
+    async def _first_settings(self) -> Received:
+        while True:
+            await trio.lowlevel.wait_readable(self.link.socket)
+            for received in self.link.receive():
+                if not isinstance(received.message, Settings):
+                    raise WireError(f"{type(received.message).__name__} before Settings")
+                return received
+
+    def _assemble(self, settings: Settings) -> None:
+        self.log = Logger(Sink(SinkKind.STDERR, os.dup(2)), self.clock)
+        self.dispatch = Dispatch(settings.credits, self.timers, self._want_spawner, self._lost, self.poll)
+        self.accepting = Accepting(settings.epoch, self.dispatch, self.timers, self.poll, self._exhausted)
+        self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, self.poll)
+        self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
+        requests = Requests(
+            stuck=lambda service, spawner: self.say(SpawnerStuck(service.id, spawner.number)),
+            idle=lambda service, spawner: self.say(SpawnerIdle(service.id, spawner.number)),
+            told=lambda service, _: self._look_again(service),
+        )
+        self.spawners = Spawners(settings.epoch, self.poller, self.children, requests)
+        self.control = Control(self._commands(), _admission(settings))
+
+    # --- the master ---
+
+    def say(self, message: object) -> None:
+        """Tell the master something. If it is gone, so are we, at the next turn."""
+        try:
+            self.link.post(message)
+        except OSError:
+            return
+        if self.link.wants_write:
+            self.poller.watch_writing(self.link.fileno(), True)
+
+    def _from_master(self) -> None:
+        try:
+            if self.link.wants_write:
+                self.link.flush()
+                self.poller.watch_writing(self.link.fileno(), self.link.wants_write)
+            for received in self.link.receive():
+                self._orders[type(received.message)](received.message, received.descriptors)
+        except (EOFError, OSError):
+            self.log.flush()
+            self._nursery.cancel_scope.cancel()
+
+    def _settings(self, message: Settings, descriptors: list[int]) -> None:
+        self.config_file = message.config_file
+        self.control.admission = _admission(message)
+        if message.log:
+            log = descriptors.pop()
+            self.log.replace_sink(
+                Sink(SinkKind(message.log_kind), log, message.log_format, message.syslog_facility)
+            )
+        self._control_scope.cancel()
+        if message.control:
+            self._control_scope = trio.CancelScope()
+            self._nursery.start_soon(
+                self._serve_control, socket.socket(fileno=descriptors.pop()), self._control_scope
+            )
+        close_all(descriptors)
+
+    async def _serve_control(self, listener: socket.socket, scope: trio.CancelScope) -> None:
+        with listener, scope:
+            await self.control.serve(listener)
+
+    def _service_up(self, message: ServiceUp, descriptors: list[int]) -> None:
+        service = self.services.get(message.service)
+        if service is None:
+            service = self.services[message.service] = Service(message.service, message.settings)
+        for descriptor in descriptors:
+            service.work = socket.socket(fileno=descriptor)
+        service.settings, service.fault = message.settings, ""
+        self._close_listeners(service)
+        self._retire_spawners(service)
+
+    def _retire_spawners(self, service: Service) -> None:
+        """What runs was started with other settings: instances end, connections go on."""
+        for spawner in service.spawners.values():
+            spawner.retiring = self.serving
+        if not self.serving:
+            return
+        self.instances.forget(service)
+        if service.retry is not None:
+            service.retry.cancel()
+            service.retry = None
+        self._end_instance(service)
+
+    def _end_instance(self, service: Service) -> None:
+        child = service.children.get(service.instance)
+        if child is not None:
+            self.children.end(service, child, Outcome.STOPPED)
+
+    def _service_down(self, message: ServiceDown, _: list[int]) -> None:
+        service = self.services[message.service]
+        service.retired = True
+        self._close_listeners(service)
+        self._end_instance(service)
+        for spawner in service.spawners.values():
+            spawner.retiring = True
+        self._bury(service)
+
+    def _bury(self, service: Service) -> None:
+        """Forget a service that is gone, once its last spawner is."""
+        if service.retired and not service.spawners:
+            self.dispatch.drop_parked(service)
+            if service.work is not None:
+                service.work.close()
+            del self.services[service.id]
+
+    def _service_faulty(self, message: ServiceFaulty, _: list[int]) -> None:
+        service = self.services.get(message.service)
+        if service is None:
+            service = self.services[message.service] = Service(message.service, message.settings)
+        service.settings, service.fault = message.settings, message.reason
+        self._close_listeners(service)
+        self._end_instance(service)
+
+    def _listener_up(self, message: ListenerUp, descriptors: list[int]) -> None:
+        service = self.services[message.service]
+        sock = socket.socket(fileno=descriptors[0])
+        listener = Listener(
+            service, message.listener, message.name, sock, message.datagram, fixed_local(sock)
+        )
+        service.broken.pop(message.listener, None)
+        service.listeners[message.listener] = listener
+        self._look_again(service)
+
+    def _listener_down(self, message: ListenerDown, _: list[int]) -> None:
+        service = self.services[message.service]
+        service.broken[message.listener] = message.name, message.reason
+
+    def _close_listeners(self, service: Service) -> None:
+        for listener in service.listeners.values():
+            if listener.polled:
+                self.poller.forget(listener.sock.fileno())
+            listener.sock.close()
+        service.listeners.clear()
+        service.broken.clear()
+
+    def _spawner_up(self, message: SpawnerUp, descriptors: list[int]) -> None:
+        link = Link(socket.socket(fileno=descriptors[0]), Role.ACCEPTOR, Role.SPAWNER)
+        self.spawners.up(self.services[message.service], message, link)
+
+    def _spawner_down(self, message: SpawnerDown, _: list[int]) -> None:
+        service = self.services[message.service]
+        spawner = self.spawners.down(service, message.spawner)
+        service.asked_for_spawner = False
+        orphans = [
+            child.id for child in service.children.values() if spawner and child.spawner == spawner.number
+        ]
+        self.children.lost(service, orphans)
+        if message.reason:
+            self.dispatch.spawner_died(service)
+            if not self.stopping:
+                self.dispatch.retry_later(service, lambda: self._look_again(service))
+        self._look_again(service)
+        self._bury(service)
+        self._consider_stopped()
+
+    def _serve(self, _: Serve, __: list[int]) -> None:
+        self.serving = True
+        for service in self.services.values():
+            self._look_again(service)
+
+    def _look_again(self, service: Service) -> None:
+        """Start what is due, and poll what may be polled."""
+        if not self.serving or self.stopping or service.retired:
+            return
+        if service.is_nowait:
+            if service.sent:
+                self.dispatch.ensure_spawner(service)
+        else:
+            self.instances.consider(service)
+        self.poll(service)
+
+    def poll(self, service: Service) -> None:
+        """Watch a service's listeners if it can take what comes, else leave that to the kernel."""
+        wanted = self.serving and not self.stopping and self._can_take(service)
+        for listener in service.listeners.values():
+            if listener.polled == wanted:
+                continue
+            listener.polled = wanted
+            if wanted:
+                self.poller.watch(listener.sock.fileno(), self._entrance(service, listener))
+            else:
+                self.poller.forget(listener.sock.fileno())
+
+    def _can_take(self, service: Service) -> bool:
+        if service.is_nowait:
+            return self.dispatch.room(service) > 0
+        idle = not service.instance and not service.retry and not service.asked_for_spawner
+        return service.settings.mode == "wait" and idle and not self.instances.is_due(service)
+
+    def _entrance(self, service: Service, listener: Listener) -> Callable[[], None]:
+        if service.is_nowait:
+            return lambda: self.accepting.accept(listener)
+        return lambda: self.instances.woken(listener)
+
+    # --- what its parts ask for ---
+
+    def _want_spawner(self, service: Service) -> None:
+        self.say(SpawnerWanted(service.id))
+
+    def _lost(self, service: Service, ids: list[int]) -> None:
+        self.children.lost(service, ids)
+        self.poll(service)
+
+    def _instance_ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
+        self.instances.ended(service, lasted_s, outcome)
+        self._consider_stopped()
+
+    def _exhausted(self, listener: Listener, error: OSError) -> None:
+        self.log.log(
+            EventName.ERROR,
+            Level.ERR,
+            f"cannot accept: {os.strerror(error.errno or errno.EIO)}; tried again",
+            service=listener.service.settings.name,
+            listen=listener.name,
+        )
+
+    def _after(self) -> None:
+        self.log.flush()
+
+    async def _flush_log(self) -> None:
+        """What waits for a slow sink, or to be said as repeated, goes out even if nothing else happens."""
+        while True:
+            await trio.sleep(LOG_FLUSH_S)
+            if self.log.pending:
+                self.log.flush()
+
+    # --- stopping ---
+
+    def _stop(self, message: Stop, _: list[int]) -> None:
+        self.stopping = message
+        self.instances.stopping = True
+        for service in self.services.values():
+            self.dispatch.drop_parked(service)
+            self._close_listeners(service)
+            for child in list(service.children.values()):
+                if message.children or child.id == service.instance:
+                    self.children.end(service, child, Outcome.STOPPED)
+        self._consider_stopped()
+
+    def _consider_stopped(self) -> None:
+        if self.stopping is None:
+            return
+        for service in self.services.values():
+            if service.instance or (self.stopping.children and service.children):
+                return
+        self.say(Stopped())
+
+    # --- the administrator ---
+
+    def _commands(self) -> Mapping[str, Command]:
+        return {
+            "status": Command(Right.READ, self._answer_status),
+            "explain": Command(Right.READ, self._answer_explain),
+            "reload": Command(Right.CHANGE, self._answer_reload),
+            "stop": Command(Right.CHANGE, self._answer_stop),
+        }
+
+    async def _answer_status(self, _: Mapping[str, Any]) -> Answer:
+        shown = [service for service in self.services.values() if not service.retired]
+        about = {"version": __version__, "config": self.config_file, "master": os.getppid()}
+        return {"ok": True, "superd": about, "services": status(shown)}
+
+    async def _answer_explain(self, request: Mapping[str, Any]) -> Answer:
+        for service in self.services.values():
+            if service.settings.name == request.get("service") and not service.retired:
+                return {"ok": True, "service": explain(service)}
+        return {"ok": False, "error": "no-service", "lines": [f"no service {request.get('service')!r}"]}
+
+    async def _answer_reload(self, _: Mapping[str, Any]) -> Answer:
+        self._reload_number += 1
+        number = self._reload_number
+        send, receive = trio.open_memory_channel[ReloadResult](1)
+        self._reloads[number] = send
+        self.say(ReloadWanted(number))
+        result = await receive.receive()
+        return {"ok": result.ok, "error": "" if result.ok else "faults", "lines": list(result.lines)}
+
+    def _reload_result(self, message: ReloadResult, _: list[int]) -> None:
+        waiting = self._reloads.pop(message.request, None)
+        if waiting is not None:
+            waiting.send_nowait(message)
+
+    async def _answer_stop(self, request: Mapping[str, Any]) -> Answer:
+        self.say(StopWanted(bool(request.get("children"))))
+        return {"ok": True, "lines": ["stopping"]}
+
+    def _dump_state(self, _: DumpState, __: list[int]) -> None:
+        for fields in state_lines(self.services.values()):
+            self.log.log(EventName.STATE, Level.NOTICE, **fields)
+
+
+def _admission(settings: Settings) -> Admission:
+    return Admission(
+        frozenset(settings.admin_uids), frozenset(settings.reader_gids), frozenset(settings.admin_gids)
+    )

@@ -1,0 +1,127 @@
+"""What the acceptor knows: services, their listeners, spawners and children. Plain state; others act on it."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from enum import StrEnum
+
+from attrs import Factory, define, field
+
+from superd.acceptor.timers import Timer
+from superd.config.model import Mode
+from superd.wire.fds import Link
+from superd.wire.messages import ServiceSettings
+
+
+class State(StrEnum):
+    """A service in one word, as ``superctl status`` shows it."""
+
+    LISTENING = "listening"  # ready for the first connection
+    RUNNING = "running"  # children, or its instance, run
+    RETRYING = "retrying"  # backed off after a failure; tried again by itself
+    PARTIAL = "partial"  # some of its listeners could not be opened; tried again by itself
+    FAULTY = "faulty"  # off, because of a fault that is named
+    DISABLED = "disabled"  # off, because the configuration says so
+
+
+@define(eq=False)
+class Listener:
+    """One listening socket.
+
+    Args:
+        position: its place in ``listen``, which an instance's spawner knows it by.
+        local: packed address and port when the socket is bound to one address; None for a wildcard, whose
+            connections must be asked.
+        polled: whether the poller watches it now.
+    """
+
+    service: Service
+    position: int
+    name: str
+    sock: socket.socket
+    datagram: bool
+    local: tuple[bytes, int] | None
+    polled: bool = False
+
+
+@define(eq=False)
+class Child:
+    """A connection on its way, or the child that serves it; an instance has no peer."""
+
+    id: int
+    source: str
+    port: int
+    pid: int = 0
+    ending: str = ""  # the Outcome that superd itself caused: timed-out or stopped
+    timer: Timer | None = None
+    spawner: int = 0
+    known: bool = False  # told by a spawner after this acceptor took over from another
+
+
+@define(eq=False)
+class SpawnerLink:
+    """A spawner, seen from here."""
+
+    number: int
+    pid: int
+    link: Link
+    retiring: bool = False
+    welcomed: bool = False  # it answers this acceptor, and not an earlier one
+    told: bool = False  # and has said all it knew
+    logged: int = 0  # number of the last report in the log
+    acknowledged: int = 0  # number of the last report that the spawner knows to be logged
+    pinged: int = 0
+    ponged: int = 0
+    pinged_at: float = 0.0
+    idle_since: float = 0.0
+
+
+@define(eq=False)
+class Service:
+    """A service, seen from here.
+
+    Args:
+        sent: ids of connections sent and not yet acknowledged with a pid, in order; its length is the credit
+            in use.
+        parked: connections accepted that the kernel would not carry yet (id, encoded peer, descriptor).
+        retry: what it waits for after a failure: not polled until then.
+    """
+
+    id: int
+    settings: ServiceSettings
+    work: socket.socket | None = None
+    listeners: dict[int, Listener] = field(factory=dict)
+    broken: dict[int, tuple[str, str]] = field(factory=dict)
+    spawners: dict[int, SpawnerLink] = field(factory=dict)
+    children: dict[int, Child] = field(factory=dict)
+    sent: dict[int, None] = field(factory=dict)
+    suspect: dict[int, None] = field(factory=dict)
+    parked: list[tuple[int, bytes, int]] = Factory(list)
+    retry: Timer | None = None
+    failures: int = 0
+    asked_for_spawner: bool = False
+    instance: int = 0  # id of the child that is the instance; 0: none
+    retired: bool = False
+    fault: str = ""
+    accepted: int = 0
+    refused: Counter[str] = field(factory=Counter)
+
+    @property
+    def is_nowait(self) -> bool:
+        return self.settings.mode == Mode.NOWAIT
+
+    @property
+    def spawner(self) -> SpawnerLink | None:
+        """The one that takes new work."""
+        return next((spawner for spawner in self.spawners.values() if not spawner.retiring), None)
+
+    @property
+    def state(self) -> State:
+        if self.fault:
+            return State.DISABLED if self.fault == "disabled" else State.FAULTY
+        if self.retry is not None:
+            return State.RETRYING
+        if self.broken:
+            return State.PARTIAL if self.listeners else State.RETRYING
+        return State.RUNNING if self.children else State.LISTENING

@@ -1,0 +1,109 @@
+"""Whether this machine has what a service needs: its user, program and folders.
+
+A fault found here disables that service alone; it is looked at again on reload and from time to time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from superd.config.envfile import parse_environment_file
+from superd.config.files import read_trusted
+from superd.config.findings import RejectedError
+from superd.config.model import Service
+from superd.errors import Fault
+from superd.kernel.identity import Identity, IdentityError, resolve
+
+
+Found = tuple[str, str] | None
+"""A problem and its remedy, or nothing."""
+
+
+def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None, list[Fault]]:
+    """Resolve a service's user and look for all else it needs.
+
+    Args:
+        acceptor_uid: the uid that no service may share; None when superd runs as an ordinary user, which
+            then all share.
+
+    Returns:
+        The identity (None when it cannot be told) and every fault found.
+    """
+    faults = list(_path_faults(service))
+    try:
+        identity = _identity(service, acceptor_uid)
+    except IdentityError as error:
+        value = f'"{service.user}"' if service.user else None
+        return None, [_fault(service, "user", value, error.problem, error.remedy), *faults]
+    return identity, faults
+
+
+def _identity(service: Service, acceptor_uid: int | None) -> Identity:
+    as_root = os.geteuid() == 0
+    if as_root and not service.user:
+        raise IdentityError(
+            "missing", 'write user = "NAME" (superd runs as root, its services never by default)'
+        )
+    identity = resolve(service.user, service.group, service.supplementary_groups, service.init_groups)
+    if not as_root and identity.uid != os.getuid():
+        raise IdentityError("only root can run it as another user", "start superd as root, or leave user out")
+    if identity.uid == acceptor_uid:
+        raise IdentityError("the acceptor's own user", "give the service a user of its own")
+    return identity
+
+
+def _path_faults(service: Service) -> list[Fault]:
+    root = service.root_directory
+    checks = (
+        ("root_directory", root, _folder_problem(root) if root else None),
+        ("working_directory", service.working_directory, _folder_problem(root + service.working_directory)),
+        (
+            "exec_path" if service.exec_path else "exec",
+            service.program,
+            _program_problem(root + service.program),
+        ),
+        ("environment_file", service.environment_file, _environment_problem(service.environment_file)),
+    )
+    return [
+        _fault(service, key, f'"{path}"', problem, remedy)
+        for key, path, found in checks
+        if found is not None
+        for problem, remedy in (found,)
+    ]
+
+
+def _folder_problem(path: str) -> Found:
+    if os.path.isdir(path):
+        return None
+    return (
+        ("not a folder", "name one")
+        if os.path.exists(path)
+        else ("no such folder", "make it, or name another")
+    )
+
+
+def _program_problem(path: str) -> Found:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return f"no such program ({error.strerror})", "install it, or name another"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a program", "name a file"
+    return None if status.st_mode & 0o111 else ("not executable", f"chmod +x {path}")
+
+
+def _environment_problem(path: str) -> Found:
+    if not path:
+        return None
+    try:
+        parse_environment_file(read_trusted(path))
+    except RejectedError as error:
+        return error.findings[0].problem, error.findings[0].remedy
+    except ValueError as error:
+        return str(error), "write NAME=value, one a line"
+    return None
+
+
+def _fault(service: Service, key: str, value: str | None, problem: str, remedy: str) -> Fault:
+    return Fault(service.source_file, f"services.{service.name}.{key}", problem, remedy, value, service.name)

@@ -1,0 +1,106 @@
+"""The master's view of a service: its sockets, which outlive every other process, and its spawners."""
+
+from __future__ import annotations
+
+import socket
+
+from attrs import define, field
+
+from superd.config.model import Mode, Service
+from superd.kernel.endpoints import Endpoint
+from superd.kernel.identity import Identity
+from superd.kernel.listen import FileId
+from superd.master.loop import Timer
+from superd.wire.fds import Link, pair
+from superd.wire.messages import ServiceSettings
+
+
+@define(eq=False)
+class Listener:
+    """One endpoint of a service and its socket, or why there is none yet."""
+
+    endpoint: Endpoint
+    sock: socket.socket | None = None
+    file_id: FileId | None = None
+    reason: str = ""
+    attempts: int = 0
+    timer: Timer | None = None
+
+
+@define(eq=False)
+class Spawner:
+    """A spawner's process.
+
+    Args:
+        link: the master's own link to it.
+        acceptor_end: the acceptor's end of the spawner's link, kept for the next acceptor.
+        retiring: it takes no more work and ends with its last child.
+        reason: why it is being ended, or why it said it failed.
+    """
+
+    number: int
+    pid: int
+    link: Link
+    acceptor_end: socket.socket
+    retiring: bool = False
+    reason: str = ""
+
+
+@define(eq=False)
+class Managed:
+    """A service under the master's care.
+
+    Args:
+        id: never used twice, so a late message about a service that is gone means nothing.
+        fault: why it is off; empty: it is on.
+        work_in, work_out: the link on which connections travel: the acceptor's end and the spawners'. Both are
+            kept, so that neither side's death loses what is under way.
+    """
+
+    id: int
+    service: Service
+    identity: Identity | None = None
+    fault: str = ""
+    retry: Timer | None = None
+    listeners: list[Listener] = field(factory=list)
+    spawners: dict[int, Spawner] = field(factory=dict)
+    work_in: socket.socket | None = None
+    work_out: socket.socket | None = None
+    last_number: int = 0
+
+    def open_work(self) -> None:
+        if self.work_in is None:
+            self.work_in, self.work_out = pair()
+
+    def close_work(self) -> None:
+        for end in (self.work_in, self.work_out):
+            if end is not None:
+                end.close()
+        self.work_in = self.work_out = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its listeners can be given away: all of them for an instance, which gets them at its start."""
+        opened = [listener.sock is not None for listener in self.listeners]
+        return any(opened) if self.service.mode is Mode.NOWAIT else all(opened)
+
+    def settings(self) -> ServiceSettings:
+        """What the acceptor may know."""
+        service = self.service
+        return ServiceSettings(
+            name=service.name,
+            mode=service.mode.value,
+            user=user_text(service),
+            program=service.exec,
+            listen=tuple(listen.text for listen in service.listen),
+            runtime_max_s=service.runtime_max_s,
+            idle_timeout_s=service.idle_timeout_s,
+            timeout_stop_s=service.timeout_stop_s,
+            kill_signal=service.kill_signal,
+            standard_error=service.standard_error.value,
+        )
+
+
+def user_text(service: Service) -> str:
+    """``user`` or ``user:group``, as one would write it."""
+    return f"{service.user}:{service.group}" if service.group else service.user

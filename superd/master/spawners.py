@@ -1,0 +1,182 @@
+"""Spawners: born when the acceptor has work for them, ended when idle, replaced when they die or stand still."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from typing import NoReturn, Protocol
+
+from superd.config.model import Mode, Service
+from superd.errors import WireError
+from superd.kernel.identity import Identity
+from superd.master.births import fork
+from superd.master.loop import Loop
+from superd.master.services import Managed, Spawner
+from superd.wire.fds import Link, close_all, pair
+from superd.wire.messages import Phase, Retire, Role, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
+
+
+class SpawnerLife(Protocol):
+    """What a spawner does with its life; given to the master by whoever starts it."""
+
+    def __call__(
+        self,
+        service: Service,
+        identity: Identity,
+        caller: Mapping[str, str],
+        soft_nofile: int,
+        master: socket.socket,
+        own: socket.socket,
+        work: socket.socket,
+        listeners: list[socket.socket],
+    ) -> NoReturn: ...
+
+
+class Spawners:
+    """Keeps the spawners of all services.
+
+    Args:
+        life: what the forked process does.
+        caller: the environment superd was started with.
+        soft_nofile: the limit on descriptors it was started with.
+        tell: sends a message to the acceptor.
+        warn: logs (service, what happened).
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        life: SpawnerLife,
+        caller: Mapping[str, str],
+        soft_nofile: int,
+        tell: Callable[..., None],
+        warn: Callable[[Managed, str], None],
+    ) -> None:
+        self._loop = loop
+        self._life = life
+        self._caller = caller
+        self._soft_nofile = soft_nofile
+        self._tell = tell
+        self._warn = warn
+        self._by_pid: dict[int, tuple[Managed, Spawner]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_pid)
+
+    def start(self, managed: Managed) -> None:
+        """Fork a spawner for a service, unless one takes work already."""
+        if any(not spawner.retiring for spawner in managed.spawners.values()):
+            return
+        if managed.identity is None or managed.work_out is None:
+            return  # the service was switched off while the acceptor asked
+        managed.last_number += 1
+        number = managed.last_number
+        ours, theirs = pair()
+        acceptor_end, own = pair()
+        try:
+            pid = fork(self._birth(managed, managed.identity, theirs, own, managed.work_out))
+        except OSError as error:
+            for end in (ours, acceptor_end):
+                end.close()
+            self._warn(managed, f"cannot fork a spawner: {error.strerror}")
+            self._tell(SpawnerDown(managed.id, number, "cannot fork"))
+            return
+        finally:
+            theirs.close()
+            own.close()
+        link = Link(ours, Role.MASTER, Role.SPAWNER)
+        link.phase = Phase.STARTING
+        spawner = managed.spawners[number] = Spawner(number, pid, link, acceptor_end)
+        self._by_pid[pid] = managed, spawner
+        self._loop.watch(link.fileno(), lambda: self._heard(managed, spawner))
+        self.introduce(managed, spawner)
+
+    def _birth(
+        self,
+        managed: Managed,
+        identity: Identity,
+        master: socket.socket,
+        own: socket.socket,
+        work: socket.socket,
+    ) -> Callable[[], NoReturn]:
+        is_instance = managed.service.mode is not Mode.NOWAIT
+        listeners = [listener.sock for listener in managed.listeners if listener.sock] if is_instance else []
+        return lambda: self._life(
+            managed.service, identity, self._caller, self._soft_nofile, master, own, work, listeners
+        )
+
+    def introduce(self, managed: Managed, spawner: Spawner) -> None:
+        """Tell the acceptor of a spawner (again, when the acceptor is new)."""
+        news = SpawnerUp(managed.id, spawner.number, spawner.pid, spawner.retiring)
+        self._tell(news, [spawner.acceptor_end.fileno()])
+
+    def _heard(self, managed: Managed, spawner: Spawner) -> None:
+        """A spawner may say one thing, once; anything else ends it."""
+        try:
+            for received in spawner.link.receive():
+                close_all(received.descriptors)
+                spawner.link.phase = Phase.SERVING  # the table allows it nothing there
+                if isinstance(received.message, SpawnerFailed):
+                    spawner.reason = received.message.reason
+                else:
+                    assert isinstance(received.message, SpawnerReady)  # noqa: S101  the table has no third
+        except (EOFError, OSError):
+            self._loop.forget(spawner.link.fileno())  # it ends; SIGCHLD tells how
+        except WireError as error:
+            self.replace(managed, spawner.number, f"broke the rules of the wire: {error}")
+
+    def retire(self, managed: Managed) -> None:
+        """Have a service's spawners take no more work and end with their last child."""
+        for spawner in managed.spawners.values():
+            self.retire_one(spawner)
+
+    def retire_one(self, spawner: Spawner) -> None:
+        if not spawner.retiring:
+            spawner.retiring = True
+            try:
+                spawner.link.post(Retire())
+            except OSError:
+                pass  # it is dead already; SIGCHLD tells
+
+    def replace(self, managed: Managed, number: int, reason: str) -> None:
+        """SIGKILL a spawner; the acceptor asks for another when it needs one."""
+        spawner = managed.spawners.get(number)
+        if spawner is not None:
+            spawner.reason = reason
+            os.kill(spawner.pid, signal.SIGKILL)
+
+    def ended(self, pid: int, status: int) -> bool:
+        """A process ended; True when it was a spawner."""
+        managed, spawner = self._by_pid.pop(pid, (None, None))
+        if managed is None or spawner is None:
+            return False
+        if not spawner.reason:
+            self._heard(managed, spawner)
+        del managed.spawners[spawner.number]
+        self._loop.forget(spawner.link.fileno())
+        spawner.link.close()
+        spawner.acceptor_end.close()
+        expected = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+        reason = "" if expected and not spawner.reason else spawner.reason or _describe(status)
+        if reason:
+            self._warn(managed, f"its spawner (pid {pid}) {'failed: ' if spawner.reason else ''}{reason}")
+        self._tell(SpawnerDown(managed.id, spawner.number, reason))
+        return True
+
+    def kill_all(self) -> None:
+        for pid in self._by_pid:
+            os.kill(pid, signal.SIGKILL)
+
+    def dismiss_all(self) -> None:
+        """superd ends: hang up, so that each ends its instances if it has any, and goes."""
+        for _, spawner in self._by_pid.values():
+            self._loop.forget(spawner.link.fileno())
+            spawner.link.close()
+
+
+def _describe(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"ended with status {os.WEXITSTATUS(status)}"

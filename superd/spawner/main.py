@@ -1,0 +1,128 @@
+"""A spawner: takes the place of a service's user once, then starts one child a connection.
+
+Forked from the master, so it begins as root with the master's memory and nothing of its descriptors but three
+sockets. ``main`` is its whole life, in the order that every process of superd keeps: forget, limits, drop,
+prove, serve.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from attrs import frozen
+
+from superd.config.envfile import parse_environment_file
+from superd.config.model import Service
+from superd.errors import SuperdError
+from superd.kernel import linux, privileges, rlimits
+from superd.kernel.identity import Identity
+from superd.spawner.plan import base_environment
+from superd.spawner.serve import Spawner
+from superd.wire.fds import Link
+from superd.wire.messages import Phase, Role, SpawnerFailed, SpawnerReady
+
+
+@frozen
+class Birth:
+    """All that a spawner is born with.
+
+    Args:
+        service: its settings.
+        identity: whose place it takes, resolved by the master.
+        caller: the environment superd was started with (for ``pass_environment``).
+        soft_nofile: the limit on descriptors that superd was started with; children get it unless told otherwise.
+        master: this end of the link to the master.
+        own: this end of its own link to the acceptor (acknowledgements, pings, instances).
+        work: where connections arrive, shared by all spawners of the service.
+        listeners: the service's listening sockets, in the order of ``listen`` (wait and always only).
+    """
+
+    service: Service
+    identity: Identity
+    caller: Mapping[str, str]
+    soft_nofile: int
+    master: socket.socket
+    own: socket.socket
+    work: socket.socket
+    listeners: Sequence[socket.socket] = ()
+
+    def descriptors(self) -> list[int]:
+        return [sock.fileno() for sock in (self.master, self.own, self.work, *self.listeners)]
+
+
+def main(birth: Birth) -> NoReturn:
+    """Live as a spawner; never returns. Run in a freshly forked child of the master."""
+    parent = os.getppid()
+    _forget(birth.descriptors())
+    master = Link(birth.master, Role.SPAWNER, Role.MASTER)
+    try:
+        environment = _take_place(birth, parent)
+    except (OSError, SuperdError, ValueError) as error:
+        master.post(SpawnerFailed(str(error)[:1000]))
+        os._exit(1)
+    master.post(SpawnerReady())
+    master.phase = Phase.SERVING
+    Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners).run()
+    os._exit(0)
+
+
+def _forget(keep: Sequence[int]) -> None:
+    """Close every descriptor of the master but ours, and leave its session: Ctrl-C is the master's business."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard, inheritable=True)
+    start = 3
+    for descriptor in sorted(keep):
+        if descriptor > start:
+            linux.close_range(start, descriptor - 1)
+        start = descriptor + 1
+    linux.close_range(start, 2**31 - 1)
+
+
+def _take_place(birth: Birth, parent: int) -> dict[bytes, bytes]:
+    """Become the service's user, for good; returns the environment of its children.
+
+    The order matters. Limits, nice and the environment file need root; chroot needs it too and comes after the
+    file was read. The working folder is entered as the user, so that it cannot be one the user may not enter.
+    The death signal is set last, because changing credentials clears it (prctl(2), PR_SET_PDEATHSIG).
+    """
+    service, identity = birth.service, birth.identity
+    linux.set_process_title(f"superd: spawner {service.name}")
+    _limit(service, birth.soft_nofile)
+    if service.nice:
+        os.nice(service.nice)
+    os.umask(service.umask)
+    from_file = _read_environment_file(service.environment_file)
+    if service.root_directory:
+        os.chroot(service.root_directory)
+        os.chdir("/")
+    privileges.drop_for_good(identity, keep_capabilities=identity.uid == 0)
+    os.chdir(service.working_directory)
+    linux.set_parent_death_signal(signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SuperdError("the master is gone")
+    linux.set_dumpable(False)
+    return base_environment(service, identity, birth.caller, from_file)
+
+
+def _limit(service: Service, soft_nofile: int) -> None:
+    """Set the limits that children inherit; those which would bind the spawner itself wait for the child."""
+    on_spawner, on_child = rlimits.split(service.limits)
+    rlimits.set_soft("nofile", soft_nofile)
+    rlimits.apply(on_spawner)
+    rlimits.raise_hard(on_child)
+
+
+def _read_environment_file(path: str) -> Mapping[str, str]:
+    if not path:
+        return {}
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        try:
+            return parse_environment_file(file.read())
+        except ValueError as error:
+            raise SuperdError(f"environment_file {path}: {error}") from error

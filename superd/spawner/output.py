@@ -1,0 +1,106 @@
+"""What children write on standard error: one pipe a child, read line by line and passed on to the log."""
+
+from __future__ import annotations
+
+import os
+
+from attrs import define
+
+from superd.wire.messages import MAX_OUTPUT_BYTES, Output
+
+READ_BYTES = 64 * 1024
+MESSAGE_BYTES = 50_000
+LINES_PER_SECOND = 200
+BURST_LINES = 1000
+
+
+@define
+class _Pipe:
+    id: int
+    pid: int
+    rest: bytes = b""
+
+
+class LineRate:
+    """A token bucket of log lines; pure but for its own count.
+
+    ``take`` says how many of ``lines`` may pass now: ``LINES_PER_SECOND`` and bursts of ``BURST_LINES``.
+    """
+
+    def __init__(self) -> None:
+        self._tokens = float(BURST_LINES)
+        self._since = 0.0
+
+    def take(self, lines: int, now: float) -> int:
+        self._tokens = min(BURST_LINES, self._tokens + (now - self._since) * LINES_PER_SECOND)
+        self._since = now
+        passing = min(lines, int(self._tokens))
+        self._tokens -= passing
+        return passing
+
+
+class Outputs:
+    """All stderr pipes of a spawner, by descriptor."""
+
+    def __init__(self) -> None:
+        self._pipes: dict[int, _Pipe] = {}
+        self._rate = LineRate()
+
+    def __contains__(self, descriptor: int) -> bool:
+        return descriptor in self._pipes
+
+    def __len__(self) -> int:
+        return len(self._pipes)
+
+    def add(self, descriptor: int, id_: int, pid: int) -> None:
+        """Own the read end of a child's pipe."""
+        self._pipes[descriptor] = _Pipe(id_, pid)
+
+    def read(self, descriptor: int, now: float) -> tuple[list[Output], bool]:
+        """What came on one pipe as messages to send, and whether the pipe is at its end (and closed now)."""
+        pipe = self._pipes[descriptor]
+        try:
+            data = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            return [], False
+        ended = not data
+        lines = self._lines(pipe, data, ended)
+        if ended:
+            del self._pipes[descriptor]
+            os.close(descriptor)
+        return self._messages(pipe, lines, now), ended
+
+    @staticmethod
+    def _lines(pipe: _Pipe, data: bytes, ended: bool) -> list[bytes]:
+        """Whole lines; a longer one than MAX_OUTPUT_BYTES is cut into several, so the rest stays bounded."""
+        *whole, rest = (pipe.rest + data).split(b"\n")
+        if ended or len(rest) > MAX_OUTPUT_BYTES:
+            whole.append(rest)
+            rest = b""
+        pipe.rest = rest
+        return [
+            line[cut : cut + MAX_OUTPUT_BYTES]
+            for line in whole
+            if line
+            for cut in range(0, len(line), MAX_OUTPUT_BYTES)
+        ]
+
+    def _messages(self, pipe: _Pipe, lines: list[bytes], now: float) -> list[Output]:
+        if not lines:
+            return []
+        passing = self._rate.take(len(lines), now)
+        lost = len(lines) - passing
+        batches: list[list[str]] = [[]]
+        size = 0
+        for line in lines[:passing]:
+            text = line.decode("utf-8", "backslashreplace")
+            size += 6 * len(text) + 3  # JSON may need six bytes for one character
+            if size > MESSAGE_BYTES and batches[-1]:
+                batches.append([])
+                size = 6 * len(text) + 3
+            batches[-1].append(text)
+        return [
+            Output(pipe.id, pipe.pid, tuple(batch), lost if number == 0 else 0)
+            for number, batch in enumerate(batches)
+            if batch or lost
+        ]

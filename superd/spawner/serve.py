@@ -1,0 +1,308 @@
+"""The spawner's loop: connections in, children out, and word of their end back. It decides nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from superd.config.model import Mode, Service, StandardError
+from superd.errors import WireError
+from superd.kernel import rlimits
+from superd.spawner.children import Children
+from superd.spawner.descriptors import DescriptorBudget
+from superd.spawner.output import Outputs
+from superd.spawner.plan import encode, listen_environment, listen_names, peer_environment
+from superd.spawner.spawn import fork_exec, spawn
+from superd.wire.codec import Direction
+from superd.wire.fds import Link, close_all, receive_packet
+from superd.wire.messages import (
+    Connections,
+    Hello,
+    Kill,
+    Peer,
+    Ping,
+    Pong,
+    Retire,
+    Role,
+    StartInstance,
+    Told,
+    Welcome,
+)
+
+RETRY_S = 0.1
+"""After fork, pipe or memory failed for want of a resource, that long until the next try."""
+
+GIVE_UP_S = 30.0
+"""A connection that could not be started for that long is closed and reported."""
+
+SCARCE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""What passes when others have ended; everything else is an answer."""
+
+_FROM_ACCEPTOR = Direction.of(Role.ACCEPTOR, Role.SPAWNER)
+
+
+class Spawner:
+    """Serves one service until the master retires it or is gone."""
+
+    def __init__(
+        self,
+        service: Service,
+        environment: dict[bytes, bytes],
+        master: Link,
+        own: socket.socket,
+        work: socket.socket,
+        listeners: Sequence[socket.socket],
+    ) -> None:
+        self.service = service
+        self.environment = environment
+        self.master = master
+        self.own = Link(own, Role.SPAWNER, Role.ACCEPTOR)
+        self.work = work
+        self.listeners = listeners
+        self.children = Children()
+        self.outputs = Outputs()
+        self.waiting: deque[tuple[int, Peer, int, float]] = deque()  # id, peer, descriptor, since
+        self.retry_at = 0.0
+        self.retiring = False
+        self.budget = DescriptorBudget()
+        self.path = encode(service.program)
+        self.argv = tuple(encode(word) for word in service.exec)
+        self.child_limits = rlimits.split(service.limits)[1]
+        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.epoll = select.epoll()
+        self.parent = os.getppid()
+        self._handlers: dict[int, Callable[[], None]] = {}
+
+    def run(self) -> None:
+        """Serve; returns when there is nothing left to do."""
+        wakeup, self._wakeup_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        self._watch(wakeup, lambda: self._woken(wakeup))
+        self._watch(self.master.fileno(), self._from_master)
+        self._watch(self.own.fileno(), self._from_acceptor)
+        if self.service.mode is Mode.NOWAIT:
+            self._watch(self.work.fileno(), self._take_work)
+        while not (self.retiring and self.children.settled and not self.waiting and not self.outputs):
+            self._turn()
+
+    def _turn(self) -> None:
+        timeout = max(0.0, self.retry_at - time.monotonic()) if self.waiting else None
+        for descriptor, _ in self.epoll.poll(timeout):
+            handler = self._handlers.get(descriptor)
+            if handler is not None:
+                handler()
+            elif descriptor in self.outputs:
+                self._read_output(descriptor)
+        if self.waiting and time.monotonic() >= self.retry_at:
+            self._start_waiting()
+        self._send_reports()
+
+    def _watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+        self._handlers[descriptor] = handler
+        self.epoll.register(descriptor, select.EPOLLIN)
+
+    # --- what wakes it ---
+
+    def _woken(self, wakeup: int) -> None:
+        """A signal: a child ended, or the master did (PDEATHSIG)."""
+        os.read(wakeup, 4096)
+        self.children.reap(time.monotonic())
+        if os.getppid() != self.parent:
+            self._abandon()
+
+    def _from_master(self) -> None:
+        try:
+            for received in self.master.receive():
+                if isinstance(received.message, Retire):
+                    self._retire()
+        except (EOFError, OSError, WireError):
+            self._abandon()
+
+    def _retire(self) -> None:
+        """Take no more work: what still waits on the shared end is the next spawner's."""
+        if not self.retiring:
+            self.retiring = True
+            if self._handlers.pop(self.work.fileno(), None) is not None:
+                self.epoll.unregister(self.work.fileno())
+
+    def _abandon(self) -> None:
+        """The master is gone. Connections go on without us; instances would hold their ports for nobody."""
+        if self.service.mode is not Mode.NOWAIT:
+            end_instances(self.children, self.service)
+        os._exit(0)
+
+    def _from_acceptor(self) -> None:
+        try:
+            for received in self.own.receive():
+                close_all(received.descriptors)
+                self._obey(received.message)
+        except EOFError:
+            self._abandon()  # the master holds the other end too, so it is gone as well
+        except (OSError, WireError):
+            os._exit(1)  # a mad acceptor: the master replaces us, children go on
+
+    def _obey(self, message: object) -> None:
+        match message:
+            case Ping(number, logged):
+                self.children.logged(logged)
+                self._say(Pong(number))
+            case StartInstance(id_, listener):
+                self._start_instance(id_, listener)
+            case Kill(id_, number):
+                self._kill(id_, number)
+            case Hello(epoch):
+                self.own.discard()
+                known, reports = self.children.replay()
+                for answer in (Welcome(epoch), *known, *reports, Told()):
+                    self._say(answer)
+
+    def _say(self, message: object) -> None:
+        self.own.post(message)
+        self.epoll.modify(
+            self.own.fileno(), select.EPOLLIN | (select.EPOLLOUT if self.own.wants_write else 0)
+        )
+
+    def _send_reports(self) -> None:
+        if self.own.wants_write:
+            self.own.flush()
+        for report in self.children.reports():
+            self._say(report)
+
+    def _read_output(self, descriptor: int) -> None:
+        messages, _ = self.outputs.read(descriptor, time.monotonic())
+        for message in messages:
+            if not self.own.wants_write:  # an acceptor that does not read: lines are lost, reports are not
+                self._say(message)
+
+    def _kill(self, id_: int, number: int) -> None:
+        child = self.children.find(id_)
+        if child is not None:
+            kill_group(child.pid, number)
+
+    # --- starting children ---
+
+    def _take_work(self) -> None:
+        """One packet of connections. Descriptors are taken and pipes made with the limit lifted if need be."""
+        with self.budget.lifted():
+            try:
+                payload, descriptors = receive_packet(self.work)
+            except BlockingIOError:
+                return
+            except (EOFError, OSError, WireError):
+                self._retire()
+                return
+            try:
+                message: Connections = _FROM_ACCEPTOR.decode(payload[1:], len(descriptors))
+            except WireError:
+                close_all(descriptors)
+                os._exit(1)
+            self.budget.seen(descriptors)
+        now = time.monotonic()
+        for (id_, peer), descriptor in zip(message.batch, descriptors, strict=True):
+            self.waiting.append((id_, peer, descriptor, now))
+        if len(self.waiting) == len(descriptors):
+            self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        """Start what waits, in order, until something is scarce."""
+        while self.waiting:
+            id_, peer, descriptor, since = self.waiting[0]
+            now = time.monotonic()
+            try:
+                self._start(id_, peer, descriptor, now)
+            except OSError as error:
+                if error.errno in SCARCE and now - since < GIVE_UP_S:
+                    self.retry_at = now + RETRY_S
+                    return
+                self.children.failed(id_, error.errno or errno.EIO, now)
+            self.waiting.popleft()
+            os.close(descriptor)
+
+    def _start(self, id_: int, peer: Peer, descriptor: int, now: float) -> None:
+        environment = {**self.environment, **peer_environment(peer)}
+
+        def start(error: int) -> int:
+            standard = (descriptor, descriptor, error)
+            if self.child_limits:
+                return fork_exec(self.path, self.argv, lambda _: environment, standard, self.child_limits)
+            return spawn(self.path, self.argv, environment, standard)
+
+        self._with_standard_error(id_, descriptor, start, now, peer)
+
+    def _with_standard_error(
+        self, id_: int, sock: int, start: Callable[[int], int], now: float, peer: Peer | None = None
+    ) -> None:
+        kind = self.service.standard_error
+        if kind is not StandardError.LOG:
+            self.children.started(id_, start(sock if kind is StandardError.SOCKET else self.null), now, peer)
+            return
+        with self.budget.lifted():
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            pid = start(writer)
+        except OSError:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        os.set_blocking(reader, False)
+        self.children.started(id_, pid, now, peer)
+        self.outputs.add(reader, id_, pid)
+        self.epoll.register(reader, select.EPOLLIN)
+
+    def _start_instance(self, id_: int, listener: int) -> None:
+        """The wait or always instance: all listeners from 3 on, the one that became readable as 0 and 1."""
+        now = time.monotonic()
+        if not 0 <= listener < len(self.listeners):
+            self.children.failed(id_, errno.EINVAL, now)
+            return
+        first = self.listeners[listener].fileno()
+        names = listen_names(self.service, len(self.listeners))
+
+        def environment(pid: int) -> dict[bytes, bytes]:
+            return {**self.environment, **listen_environment(names, pid)}
+
+        def start(error: int) -> int:
+            descriptors = (first, first, error, *(sock.fileno() for sock in self.listeners))
+            return fork_exec(
+                self.path, self.argv, environment, descriptors, self.child_limits, self.service.kill_signal
+            )
+
+        try:
+            self._with_standard_error(id_, first, start, now)
+        except OSError as error:
+            self.children.failed(id_, error.errno or errno.EIO, now)
+
+
+def kill_group(pid: int, number: int) -> None:
+    """Signal the session that a child leads, or the child alone before it has become a leader."""
+    for target in (-pid, pid):
+        try:
+            os.kill(target, number)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            return  # it has changed its user: only the kernel's own rules reach it now
+        return
+
+
+def end_instances(children: Children, service: Service) -> None:
+    """Kill signal, ``timeout_stop`` to obey it, then SIGKILL."""
+    for child in children.all():
+        kill_group(child.pid, service.kill_signal)
+    deadline = time.monotonic() + service.timeout_stop_s
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    while len(children) and (left := deadline - time.monotonic()) > 0:
+        if not children.reap(time.monotonic()):
+            signal.sigtimedwait({signal.SIGCHLD}, left)
+    for child in children.all():
+        kill_group(child.pid, signal.SIGKILL)
