@@ -29,6 +29,8 @@ _UNREADABLE = {
 _POSITION = re.compile(
     r"(?P<problem>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.S
 )
+# In what tomllib says of keys and tables that stand there already.
+_REPEATED = ("twice", "overwrite", "redefine", "mutate", "duplicate")
 _KEY = r"\s*[A-Za-z0-9_.\"'-]+\s*"
 
 # What the faulty line looks like -> what its author should do. The first fitting row answers.
@@ -62,12 +64,13 @@ def read_trusted(path: str, *, system: bool = True) -> str:
         descriptor = os.open(path, _OPEN_FLAGS)
     except (OSError, ValueError) as error:
         raise _unreadable(error) from None
-    with open(descriptor, "rb") as file:
+    try:
         _check_status(os.fstat(descriptor), path, system=system)
-        try:
-            content = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise _unreadable(error) from None
+        content = _read_all(descriptor)
+    except OSError as error:
+        raise _unreadable(error) from None
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise reject(*_TOO_LARGE)
     try:
@@ -122,6 +125,15 @@ def parse_toml(text: str) -> dict[str, object]:
         raise reject("a number of thousands of digits", "write a smaller one") from None
 
 
+def _read_all(descriptor: int) -> bytes:
+    """What the file holds, one byte past MAX_BYTES at most."""
+    parts, left = [], MAX_BYTES + 1
+    while left and (part := os.read(descriptor, min(left, 1 << 20))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 def _unreadable(error: OSError | ValueError) -> RejectedError:
     if isinstance(error, ValueError):
         return reject("not a path", "check the path")
@@ -144,10 +156,11 @@ def _syntax_fault(message: str, text: str) -> RejectedError:
     match = _POSITION.fullmatch(message)
     problem, line, column = match.group("problem", "line", "column") if match else (message, None, None)
     problem = problem[:1].lower() + problem[1:]
+    where = f"line {line}" if line else "end of the file"
+    if any(word in problem for word in _REPEATED):
+        return reject(f"{where}: {problem}", "write each key and each [table] once")
     if line is None:
-        return reject(f"end of the file: {problem}", "close every bracket and quote")
-    if "overwrite" in problem or "twice" in problem or "mutate" in problem or "already" in problem:
-        return reject(f"line {line}: {problem}", "write each key and each [table] once")
+        return reject(f"{where}: {problem}", "close every bracket and quote")
     written = text.split("\n")[int(line) - 1].rstrip("\r")
     hint = next(hint for pattern, hint in _HINTS if pattern.fullmatch(written))
-    return reject(f"line {line}, column {column}: {problem}", hint)
+    return reject(f"{where}, column {column}: {problem}", hint)

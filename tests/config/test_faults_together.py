@@ -1,0 +1,78 @@
+"""Faults of services and files that do not fit together."""
+
+from __future__ import annotations
+
+import pytest
+
+from superd.config.load import load
+from superd.errors import ConfigError
+
+from .conftest import Faults, Write
+
+_SERVICE = '[services.ftp]\nlisten = ["tcp://*:21"]\nexec = ["/usr/sbin/in.ftpd"]\n'
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("tcp://*:80", "tcp://*:http"),
+        ("tcp://*:80", "tcp4://*:80"),
+        ("tcp://*:80", "tcp://[::]:80"),
+        ("tcp://localhost:80", "tcp://127.0.0.1:80"),
+        ("tcp://[2001:db8::1]:80", "tcp6://[2001:DB8::01]:80"),
+        ("unix:///run/x", "unix-seqpacket:///run/x"),
+    ],
+)
+def test_two_services_cannot_listen_on_the_same_address(faults: Faults, one: str, two: str) -> None:
+    text = f'[services.a]\nlisten = ["{one}"]\nexec = ["/a"]\n[services.b]\nlisten = ["{two}"]\nexec = ["/b"]'
+    remedy = "use another path" if one.startswith("unix") else "use another port, or reuse_port in both"
+    assert faults(text) == [f'services.b.listen = "{two}": services.a listens there too; {remedy}']
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("tcp4://*:80", "tcp6://*:80"),
+        ("tcp://*:80", "udp://*:80"),
+        ("tcp://127.0.0.1:80", "tcp://127.0.0.2:80"),
+        ("tcp://*:80", "tcp://127.0.0.1:80"),
+        ("tcp://[fe80::1%eth0]:80", "tcp://[fe80::1%eth1]:80"),
+        ("unix:///run/x", "unix://@/run/x"),
+    ],
+)
+def test_different_addresses_do_not_clash(write: Write, one: str, two: str) -> None:
+    text = f'[services.a]\nlisten = ["{one}"]\nexec = ["/a"]\n[services.b]\nlisten = ["{two}"]\nexec = ["/b"]'
+    assert len(load(write("superd.toml", text)).services) == 2
+
+
+def _faults_of(path: str) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load(path)
+    return [str(fault) for fault in raised.value.faults]
+
+
+def test_an_included_file_holds_only_services_that_stand_nowhere_else(write: Write) -> None:
+    one = write("d/1.toml", "[superd]\n[defaults]\n" + _SERVICE)
+    two = write("d/2.toml", _SERVICE + "nice = 50")
+    three = write("d/3.toml", _SERVICE.replace("ftp", "other"))
+    main = write("superd.toml", 'superd.include = ["d/*.toml"]')
+    assert _faults_of(main) == [
+        f"{one}: superd: not in an included file; move it to {main}",
+        f"{one}: defaults: not in an included file; move it to {main}",
+        f"{two}: services.ftp: stands in {one} too; keep one of them",
+        f'{three}: services.other.listen = "tcp://*:21": services.ftp ({one}) listens there too; '
+        "use another port, or reuse_port in both",
+    ]
+
+
+def test_faults_of_all_files_come_together(write: Write) -> None:
+    one = write("d/1.toml", "[services.a")
+    two = write("d/2.toml", _SERVICE + "nice = 50")
+    main = write("superd.toml", 'frob = 1\nsuperd.include = ["d/*.toml", "none.toml"]')
+    folder = main.removesuffix("superd.toml")
+    assert _faults_of(main) == [
+        f"{one}: end of the file: expected ']' at the end of a table declaration; close every bracket and quote",
+        f"{folder}none.toml: no such file; check the path",
+        f"{main}: frob: unknown key; superd.toml(5) lists the keys",
+        f"{two}: services.ftp.nice = 50: out of range; write -20 to 19",
+    ]

@@ -1,0 +1,119 @@
+"""The table of keys agrees with the model it fills."""
+
+from __future__ import annotations
+
+import tomllib
+
+import attrs
+import pytest
+
+from superd.config.dialects import advise
+from superd.config.manpage import EXAMPLE, render
+from superd.config.model import INFINITY, Service, SocketOptions, SuperdSettings
+from superd.config.schema import KEYS, TABLES, Key
+
+_CLASSES = {"superd": SuperdSettings, "service": Service, "socket": SocketOptions}
+_FACTORY: type[object] = type(attrs.fields(Service).environment.default)
+_LOADED = {"include"}  # used up by the loader
+_COMPOSED = {"name", "source_file", "socket"}  # made from more than one key
+
+
+def _model_default(key: Key) -> object:
+    default = getattr(attrs.fields(_CLASSES[key.table]), key.field).default
+    return {} if isinstance(default, _FACTORY) else default
+
+
+@pytest.mark.parametrize("table", _CLASSES)
+def test_every_field_of_the_model_has_a_key(table: str) -> None:
+    filled = {key.field for key in TABLES[table].values() if key.name not in _LOADED}
+    composed = _COMPOSED if table == "service" else set()
+    assert filled | composed == {field.name for field in attrs.fields(_CLASSES[table])}
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.default], ids=lambda key: f"{key.table}.{key.name}"
+)
+def test_the_default_that_the_page_shows_is_the_models(key: Key) -> None:
+    written = tomllib.loads(f"x = {key.default}")["x"]
+    assert key.kind.parse(written) == _model_default(key)
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if not key.default and key.field], ids=lambda key: f"{key.table}.{key.name}"
+)
+def test_a_key_without_a_default_leaves_the_model_empty(key: Key) -> None:
+    assert _model_default(key) in (None, "", (), {}, attrs.NOTHING)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.table}.{key.name}")
+def test_a_field_names_the_unit_of_its_kind(key: Key) -> None:
+    if key.field not in ("", "limits"):
+        assert key.field.endswith("_s") == key.kind.word.startswith("duration")
+        assert key.field.endswith("_bytes") == (key.kind.word == "size")
+
+
+def test_every_meaning_is_made_of_sentences() -> None:
+    for key in KEYS:
+        assert key.meaning[0].isupper() or key.meaning[0] == '"'
+        assert key.meaning.endswith(".")
+
+
+def test_the_page_names_every_key_and_shows_the_example() -> None:
+    page = render()
+    for key in KEYS:
+        assert f".It Ic {key.name} No = Ar " in page
+    assert EXAMPLE.startswith("[superd]")
+    assert INFINITY < 0  # no limit that can be written is taken for none
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "remedy"),
+    [
+        (
+            "service",
+            "only_from",
+            "superd calls it [services.ftp.access] allow, not supported by this version",
+        ),
+        ("service", "no_access", "superd calls it [services.ftp.access] deny, not supported by this version"),
+        ("service", "redirect", "superd calls it forward, not supported by this version"),
+        ("service", "server", "write exec"),
+        ("service", "server_args", "write exec"),
+        ("service", "socket_type", 'write listen = ["tcp://*:PORT"]'),
+        ("service", "port", 'write listen = ["tcp://*:PORT"]'),
+        ("service", "bind", 'write listen = ["tcp://ADDRESS:PORT"]'),
+        ("service", "wait", 'write mode = "wait"'),
+        ("service", "disable", "write enabled = false"),
+        ("service", "log_type", "write [superd] log"),
+        ("service", "rlimit_files", "write limit_nofile"),
+        ("service", "ListenStream", 'write listen = ["tcp://*:PORT"]'),
+        ("service", "ExecStart", "write exec"),
+        ("service", "Accept", 'write mode = "nowait"'),
+        ("service", "KeepAlive", "write [services.ftp.socket] keep_alive"),
+        ("service", "IPTOS", "write [services.ftp.socket] ip_tos"),
+        ("service", "WorkingDirectory", "write working_directory"),
+        ("service", "UMask", "write umask"),
+        ("service", "LimitNOFILE", "write limit_nofile"),
+        ("service", "RuntimeMaxSec", "write runtime_max"),
+        ("service", "ProgramArguments", "write exec"),
+        ("service", "SockPathMode", "write [services.ftp.socket] socket_mode"),
+        ("service", "working-directory", "write working_directory"),
+        ("service", "control", "write [superd] control"),
+        ("service", "exce", "did you mean exec?"),
+        ("service", "qqq", "superd.toml(5) lists the keys"),
+        ("superd", "umask", "write [services.NAME] umask"),
+        ("superd", "logformat", "write log_format"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_known_one(table: str, name: str, remedy: str) -> None:
+    path = {"superd": "superd", "service": "services.ftp"}[table]
+    assert advise(table, name, path) == ("unknown key", remedy)
+
+
+def test_a_key_of_another_table_is_sent_there() -> None:
+    assert advise("socket", "Umask", "services.ftp.socket") == ("unknown key", "write [services.ftp] umask")
+    assert advise("socket", "no_delai", "defaults.socket") == ("unknown key", "did you mean no_delay?")
+    assert advise("service", "no_delay", "defaults") == ("unknown key", "write [defaults.socket] no_delay")
+
+
+def test_a_key_of_a_later_version_is_not_called_unknown() -> None:
+    assert advise("service", "sandbox", "services.ftp") == ("not supported by this version", "remove it")
