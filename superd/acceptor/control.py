@@ -7,6 +7,7 @@ the peer says.
 from __future__ import annotations
 
 import array
+import errno
 import json
 import socket
 import struct
@@ -22,6 +23,7 @@ REQUEST_S = 10.0
 MAX_CLIENTS = 32
 
 _SO_PEERGROUPS = 59  # include/uapi/asm-generic/socket.h, since Linux 4.13
+_MAX_GROUPS_BYTES = 1024  # what Python's getsockopt takes: 256 groups; of more, the primary one alone counts
 _UCRED = struct.Struct("iII")
 
 Answer = dict[str, Any]
@@ -61,7 +63,11 @@ def credentials(sock: Any) -> tuple[int, frozenset[int]]:
     """Uid and all groups of the peer, as the kernel noted them when it connected."""
     _, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     groups = array.array("I")
-    groups.frombytes(sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 65536 * groups.itemsize))
+    try:
+        groups.frombytes(sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MAX_GROUPS_BYTES))
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            raise
     return uid, frozenset((gid, *groups))
 
 

@@ -26,7 +26,7 @@ def _one(service: Service) -> dict[str, Any]:
         "user": service.settings.user,
         "spawners": [spawner.pid for spawner in service.spawners.values()],
         "fault": service.fault,
-        "broken": {name: reason for name, reason in service.broken.values()},
+        "broken": dict(service.broken.values()),
     }
 
 

@@ -104,7 +104,7 @@ class Acceptor:
 
     async def _first_settings(self) -> Received:
         while True:
-            await trio.lowlevel.wait_readable(self.link.socket)
+            await trio.lowlevel.wait_readable(self.link.fileno())
             for received in self.link.receive():
                 if not isinstance(received.message, Settings):
                     raise WireError(f"{type(received.message).__name__} before Settings")

@@ -69,6 +69,7 @@ def open_one(listener: Listener, service: Service, adoptable: Adoptable | None =
             adapt(sock, listener.endpoint, service)
     except OSError as error:
         listener.reason = _explain(listener.endpoint, error)
+        listener.may_come = error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV)
         listener.attempts += 1
         return False
     listener.sock, listener.reason, listener.attempts = sock, "", 0

@@ -34,7 +34,7 @@ class Loop:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
-        self._signals: dict[int, Callable[[], None]] = {}
+        self._signals: dict[int, Callable[[], object]] = {}
         self._running = True
         self._wakeup, self._wakeup_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.watch(self._wakeup, self._signalled)
@@ -57,7 +57,7 @@ class Loop:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 
-    def on_signals(self, handlers: Iterable[tuple[int, Callable[[], None]]]) -> None:
+    def on_signals(self, handlers: Iterable[tuple[int, Callable[[], object]]]) -> None:
         """Call a function in the loop for each signal; a signal that comes twice before that counts once."""
         self._signals = dict(handlers)
         signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)

@@ -15,7 +15,6 @@ from superd.config.model import Service
 from superd.errors import Fault
 from superd.kernel.identity import Identity, IdentityError, resolve
 
-
 Found = tuple[str, str] | None
 """A problem and its remedy, or nothing."""
 

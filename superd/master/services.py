@@ -17,12 +17,17 @@ from superd.wire.messages import ServiceSettings
 
 @define(eq=False)
 class Listener:
-    """One endpoint of a service and its socket, or why there is none yet."""
+    """One endpoint of a service and its socket, or why there is none yet.
+
+    Args:
+        may_come: it failed for want of its address; interfaces come and go, so that is no fault.
+    """
 
     endpoint: Endpoint
     sock: socket.socket | None = None
     file_id: FileId | None = None
     reason: str = ""
+    may_come: bool = False
     attempts: int = 0
     timer: Timer | None = None
 

@@ -8,6 +8,7 @@ prove, serve.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ def _take_place(birth: Birth, parent: int) -> dict[bytes, bytes]:
 def _limit(service: Service, soft_nofile: int) -> None:
     """Set the limits that children inherit; those which would bind the spawner itself wait for the child."""
     on_spawner, on_child = rlimits.split(service.limits)
-    rlimits.set_soft("nofile", soft_nofile)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft_nofile, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     rlimits.apply(on_spawner)
     rlimits.raise_hard(on_child)
 

@@ -7,6 +7,7 @@ A message longer than one packet travels in several, each marked whether more fo
 from __future__ import annotations
 
 import array
+import fcntl
 import os
 import socket
 from collections import deque
@@ -132,6 +133,14 @@ class Link:
                 ((_LAST if whole else _MORE) + part, tuple(descriptors) if whole else (), close)
             )
         self.flush()
+        if self._outbox and descriptors and not close:
+            self._keep_descriptors()
+
+    def _keep_descriptors(self) -> None:
+        """The last message must wait: its owner may close its descriptors meanwhile, so it waits with copies."""
+        packet, descriptors, _ = self._outbox.pop()
+        copies = tuple(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) for descriptor in descriptors)
+        self._outbox.append((packet, copies, True))
 
     def flush(self) -> None:
         """Send what waits, as far as the kernel takes it. Raises OSError as ``post``."""

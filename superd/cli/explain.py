@@ -1,0 +1,42 @@
+"""A service in plain words: pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from superd.units import format_duration
+
+_HOW = {
+    "nowait": "Each connection gets a process of its own",
+    "wait": "The first to knock starts one process, which is given the listening socket and serves everybody",
+    "always": "One process is kept running and has the listening socket from the start",
+}
+_STANDARD_ERROR = {
+    "log": "What it writes on standard error goes to the log, line by line.",
+    "socket": "What it writes on standard error goes to the client.",
+    "null": "What it writes on standard error is thrown away.",
+}
+
+
+def explain(service: Mapping[str, Any]) -> str:
+    """Who listens where, as whom, what is executed, and how it ends."""
+    return "\n".join(_sentences(service))
+
+
+def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
+    name, user = service["name"], service["user"] or "whoever runs superd"
+    yield f"{name} listens on {', '.join(service['listen'])}."
+    yield f"{_HOW[service['mode']]}: {shlex.join(service['program'])}, running as {user}."
+    yield _STANDARD_ERROR[service["standard_error"]]
+    if service["runtime_max_s"] >= 0:
+        yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."
+    patience = format_duration(service["timeout_stop_s"])
+    yield f"To end it, superd sends signal {service['kill_signal']}, and SIGKILL {patience} later."
+    yield "No connection is refused: neither access nor limits are configured."
+    yield f"Now: {service['state']}, {service['children']} children, {service['accepted']} accepted so far."
+    for line in service["fault"].splitlines() if service["state"] == "faulty" else ():
+        yield f"It is off because of {line}"
+    for listener, reason in service["broken"].items():
+        yield f"{listener} is not open: {reason}"

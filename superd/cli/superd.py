@@ -1,0 +1,171 @@
+"""``superd``: the daemon's command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+from superd import __version__
+from superd.config.load import load
+from superd.config.model import Config, Service
+from superd.config.places import CONFIG_FILE
+from superd.errors import ConfigError, Exit, Fault
+from superd.kernel import linux
+from superd.kernel.identity import Identity, IdentityError, acceptor_identity
+from superd.master.births import BirthError
+from superd.master.main import Master
+from superd.master.preflight import inspect
+from superd.spawner.main import Birth
+from superd.spawner.main import main as spawner_main
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but usage errors exit as sysexits.h has it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = _Parser(prog="superd", description="A super-server: privileged ports for unprivileged programs.")
+    made.add_argument(
+        "-f", metavar="FILE", dest="file", default=CONFIG_FILE, help="configuration; - reads stdin"
+    )
+    made.add_argument("--check", action="store_true", help="report every fault and end")
+    made.add_argument(
+        "--no-system",
+        action="store_true",
+        help="with --check: skip what depends on this machine (users, programs, service names, addresses)",
+    )
+    made.add_argument("--daemon", action="store_true", help="go to the background once everything serves")
+    made.add_argument("--pid-file", metavar="PATH", help="write the master's pid there")
+    made.add_argument("--version", action="version", version=f"superd {__version__}")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ``superd``; returns its exit code."""
+    options = parser().parse_args(argv)
+    if options.no_system and not options.check:
+        parser().error("--no-system goes with --check")
+    try:
+        config = load(options.file, system=not options.no_system)
+        if options.check:
+            return _check(config, options.file, system=not options.no_system)
+        return _serve(config, options)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(f"superd: {fault}", file=sys.stderr)
+        return Exit.CONFIG
+    except (BirthError, IdentityError) as error:
+        print(f"superd: {error}", file=sys.stderr)
+        return Exit.PERMISSION
+
+
+def _check(config: Config, file: str, *, system: bool) -> int:
+    """All that can be said about a configuration without putting it into force."""
+    for warning in config.warnings:
+        print(f"superd: warning: {warning}", file=sys.stderr)
+    if system:
+        uid = acceptor_identity(config.settings.user).uid if os.geteuid() == 0 else None
+        faults: list[Fault] = []
+        for service in config.services.values():
+            if service.enabled:
+                faults += inspect(service, uid)[1]
+        if faults:
+            raise ConfigError(faults)
+    print(f"superd: {file}: {len(config.services)} services, no faults")
+    return Exit.OK
+
+
+def _serve(config: Config, options: argparse.Namespace) -> int:
+    environ = dict(os.environ)
+    file = options.file if options.file == "-" else os.path.abspath(options.file)
+    pid_file = os.path.abspath(options.pid_file) if options.pid_file else None
+    _clean_slate()
+    released = _go_to_background() if options.daemon else None
+    try:
+        linux.set_process_title("superd: master")
+        master = Master(
+            file,
+            config,
+            environ,
+            _spawner_life,
+            lambda: _announce(pid_file, released),
+        )
+        master.run()
+    finally:
+        if pid_file:
+            _remove(pid_file)
+    return Exit.OK
+
+
+def _spawner_life(
+    service: Service,
+    identity: Identity,
+    caller: Mapping[str, str],
+    soft_nofile: int,
+    master: socket.socket,
+    own: socket.socket,
+    work: socket.socket,
+    listeners: list[socket.socket],
+) -> NoReturn:
+    spawner_main(Birth(service, identity, caller, soft_nofile, master, own, work, listeners))
+
+
+def _clean_slate() -> None:
+    """Nothing of whoever started us: no signal blocked or ignored (both survive exec, and would reach every
+    child), a known umask, no folder held busy."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    os.umask(0o022)
+    os.chdir("/")
+
+
+def _go_to_background() -> int:
+    """Continue in a child of its own session; the parent waits there until superd serves, or has failed.
+
+    Returns:
+        The descriptor on which to say so.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    if os.fork():
+        os.close(writer)
+        os._exit(Exit.OK if os.read(reader, 1) else Exit.CONFIG)
+    os.close(reader)
+    os.setsid()
+    return writer
+
+
+def _announce(pid_file: str | None, released: int | None) -> None:
+    """superd serves: leave the pid where it was asked for, and let go of the terminal."""
+    if pid_file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(pid_file, flags, 0o644), "w") as file:
+            file.write(f"{os.getpid()}\n")
+    if released is not None:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for standard in (0, 1, 2):
+            os.dup2(null, standard)
+        os.close(null)
+        os.write(released, b"\n")
+        os.close(released)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # never written, or gone
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""Where things are when nobody says otherwise; superd and superctl must agree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+CONFIG_FILE = "/etc/superd.toml"
+CONTROL_SOCKET = "/run/superd/control.sock"
+
+
+def control_socket(configured: str, uid: int, environ: Mapping[str, str]) -> str:
+    """The control socket's path: as configured, but an ordinary user's default lies in his runtime folder.
+
+    That is XDG_RUNTIME_DIR, else /run/user/UID, else a folder of his own below /tmp (made with mode 0700).
+    """
+    if uid == 0 or configured != CONTROL_SOCKET:
+        return configured
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if not os.path.isabs(runtime):
+        runtime = f"/run/user/{uid}"
+    if os.path.isdir(runtime):
+        return f"{runtime}/superd/control.sock"
+    return f"/tmp/superd-{uid}/control.sock"  # noqa: S108  the folder is his, or binding is refused

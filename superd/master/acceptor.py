@@ -1,0 +1,169 @@
+"""The acceptor's process: started, pinged, replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from superd.errors import WireError
+from superd.kernel.identity import Identity
+from superd.master.births import BirthError, execute_acceptor
+from superd.master.loop import Loop
+from superd.wire.fds import Link, close_all, pair
+from superd.wire.messages import Phase, Ping, Role
+
+PING_S = 2.0
+PONG_S = 4.0
+FIRST_DELAY_S = 0.05
+LAST_DELAY_S = 30.0
+STEADY_S = 10.0
+
+
+class AcceptorKeeper:
+    """Keeps one acceptor alive.
+
+    Args:
+        identity: whom it runs as.
+        environ: the few variables it is given.
+        introduce: tells a new acceptor all there is.
+        heard: given each of its messages.
+        warn: logs what happened to it.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        identity: Identity,
+        environ: Mapping[str, str],
+        introduce: Callable[[], None],
+        heard: Callable[[Any], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.epoch = 0
+        self.pid = 0
+        self.identity = identity
+        self._loop = loop
+        self._environ = environ
+        self._introduce = introduce
+        self._heard = heard
+        self._warn = warn
+        self._link: Link | None = None
+        self._pinged = self._ponged = 0
+        self._deaths = 0
+        self._born = 0.0
+        self._reason = ""
+
+    def start(self) -> None:
+        """Execute a new acceptor and tell it everything.
+
+        Raises:
+            BirthError: it cannot be executed.
+        """
+        ours, theirs = pair()
+        try:
+            self.pid = execute_acceptor(theirs, self.identity, self._environ)
+        except (BirthError, OSError):
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.epoch += 1
+        self._born = time.monotonic()
+        self._reason = ""
+        self._link = Link(ours, Role.MASTER, Role.ACCEPTOR)
+        self._link.phase = Phase.STARTING
+        self._pinged = self._ponged = 0
+        self._loop.watch(self._link.fileno(), self._readable)
+        self._introduce()
+        self._loop.after(PING_S, self._ping_of(self.pid))
+
+    def set_phase(self, phase: Phase) -> None:
+        if self._link is not None:
+            self._link.phase = phase
+
+    def tell(self, message: object, descriptors: list[int] | None = None) -> None:
+        """Send a message; dropped while no acceptor is there, since the next one is told everything anyway."""
+        if self._link is None:
+            return
+        try:
+            self._link.post(message, descriptors or ())
+            self._loop.watch_writing(self._link.fileno(), self._link.wants_write)
+        except OSError:
+            self._hang_up()
+
+    def _readable(self) -> None:
+        link = self._link
+        if link is None:
+            return
+        try:
+            link.flush()
+            self._loop.watch_writing(link.fileno(), link.wants_write)
+            for received in link.receive():
+                close_all(received.descriptors)  # the table allows none from it
+                self._heard(received.message)
+                if self._link is not link:
+                    return
+        except (EOFError, OSError):
+            self._hang_up()
+        except WireError as error:
+            self.kill(f"broke the rules of the wire: {error}")
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Nothing more comes from this one; SIGCHLD tells how it ended."""
+        if self._link is not None:
+            self._loop.forget(self._link.fileno())
+            self._link.close()
+            self._link = None
+
+    def kill(self, reason: str) -> None:
+        if self.pid:
+            self._reason = reason
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _ping_of(self, pid: int) -> Callable[[], None]:
+        """Pings go on as long as the same acceptor lives."""
+
+        def ping() -> None:
+            if self.pid != pid:
+                return
+            if self._pinged == self._ponged:
+                self._pinged += 1
+                self.tell(Ping(self._pinged))
+                self._loop.after(PONG_S, lambda: self._expect(pid, self._pinged))
+            self._loop.after(PING_S, ping)
+
+        return ping
+
+    def _expect(self, pid: int, number: int) -> None:
+        if self.pid == pid and self._ponged < number:
+            self.kill("did not answer")
+
+    def answered(self, number: int) -> None:
+        self._ponged = max(self._ponged, number)
+
+    def ended(self, pid: int, status: int) -> bool:
+        """A process ended; True when it was the acceptor."""
+        if pid != self.pid:
+            return False
+        self.pid = 0
+        self._hang_up()
+        how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else str(status >> 8)
+        self._warn(f"the acceptor (pid {pid}) ended ({self._reason or how}); starting another")
+        self._deaths = 0 if time.monotonic() - self._born > STEADY_S else self._deaths + 1
+        self._loop.after(min(LAST_DELAY_S, FIRST_DELAY_S * 2 ** min(self._deaths, 10)), self._restart)
+        return True
+
+    def _restart(self) -> None:
+        try:
+            self.start()
+        except (BirthError, OSError) as error:
+            self._warn(f"cannot start the acceptor: {error}; tried again in {LAST_DELAY_S:.0f} s")
+            self._loop.after(LAST_DELAY_S, self._restart)
+
+    def dismiss(self) -> None:
+        """superd ends: hang up, which ends it."""
+        self._hang_up()

@@ -1,0 +1,301 @@
+"""The master: reads the configuration, keeps every listening socket, and brings up the others.
+
+The only process of superd that is root. It reads no byte from the network, loads nothing but the standard
+library and attrs, and does little: what it may be asked is in ``requests.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Mapping
+
+from superd import __version__
+from superd.config.load import load
+from superd.config.model import Config
+from superd.errors import ConfigError, Fault
+from superd.kernel import linux
+from superd.kernel.identity import acceptor_identity
+from superd.kernel.listen import inherited_listeners
+from superd.kernel.notify import Notifier
+from superd.log import EventName, Level, Logger
+from superd.master.acceptor import AcceptorKeeper
+from superd.master.listeners import Adoptable
+from superd.master.loop import Loop
+from superd.master.outside import ControlSocket, Log, settings_message
+from superd.master.registry import Registry
+from superd.master.reload import compare
+from superd.master.requests import ANSWERS
+from superd.master.services import Managed
+from superd.master.spawners import SpawnerLife, Spawners
+from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
+
+STOP_MARGIN_S = 5.0
+"""Longer than the longest ``timeout_stop`` by that much: then the acceptor is not waited for any more."""
+
+
+def credits(services: int, nofile: int) -> int:
+    """How many connections a service may have under way, so that all together stay under half the descriptors.
+
+    Descriptors in flight count against RLIMIT_NOFILE of their user (unix(7), ETOOMANYREFS).
+    """
+    return max(1, min(MAX_CREDITS, nofile // 2 // max(1, services)))
+
+
+class Master:
+    """superd, seen from above.
+
+    Args:
+        config_file: what was given with ``-f``.
+        config: what stands in it.
+        environ: the environment superd was started with.
+        spawner_life: what a forked spawner does.
+        ready: called once, when superd serves (``--daemon`` waits for it).
+
+    Raises:
+        ConfigError: ``[superd]`` asks for what cannot be had (log, control socket, groups).
+    """
+
+    def __init__(
+        self,
+        config_file: str,
+        config: Config,
+        environ: Mapping[str, str],
+        spawner_life: SpawnerLife,
+        ready: Callable[[], None],
+    ) -> None:
+        self.config_file = config_file
+        self.config = config
+        self.loop = Loop()
+        self.stopping = False
+        self._ready: Callable[[], None] | None = ready
+        self._notifier = Notifier(environ)
+        self._adoptable = Adoptable(inherited_listeners(environ, os.getpid()))
+        soft_nofile = _raise_nofile()
+        self._log_file = Log(config.settings, config_file)
+        self.log = Logger(self._log_file.sink(), time.time, immediate=True)
+        self._control = ControlSocket(config.settings, config_file)
+        self.spawners = Spawners(
+            self.loop, spawner_life, environ, soft_nofile, self.tell, self._warn_of_service
+        )
+        identity = acceptor_identity(config.settings.user)
+        self.acceptor = AcceptorKeeper(
+            self.loop, identity, {}, self._introduce, self._heard, self._warn_of_acceptor
+        )
+        as_root = os.geteuid() == 0
+        self._registry = Registry(
+            self.loop, self.log, self.spawners, self.tell, identity.uid if as_root else None
+        )
+
+    @property
+    def services(self) -> dict[int, Managed]:
+        return self._registry.services
+
+    def run(self) -> None:
+        """Serve until stopped.
+
+        Raises:
+            BirthError: the first acceptor cannot be executed.
+        """
+        linux.set_child_subreaper()
+        self.loop.on_signals(
+            (
+                (signal.SIGCHLD, self._reap),
+                (signal.SIGHUP, self.reload),
+                (signal.SIGTERM, self.stop),
+                (signal.SIGINT, self.stop),
+                (signal.SIGUSR1, lambda: self.tell(DumpState())),
+            )
+        )
+        for warning in self.config.warnings:
+            self.log.log(EventName.WARNING, Level.WARNING, str(warning))
+        for service in self.config.services.values():
+            self._registry.add(service, self._adoptable)
+        for address in self._adoptable.close():
+            self.log.log(
+                EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
+            )
+        self.acceptor.start()
+        self.loop.run()
+
+    def now_ready(self) -> None:
+        """The acceptor serves."""
+        if self._ready is None:
+            return
+        serving = sum(not managed.fault for managed in self.services.values())
+        self.log.log(
+            EventName.START,
+            Level.NOTICE,
+            f"superd {__version__} serves {serving} of {len(self.services)} services",
+            config=self.config_file,
+            pid=os.getpid(),
+            user=self.acceptor.identity.user,
+        )
+        self._notifier.ready(serving)
+        ready, self._ready = self._ready, None
+        ready()
+
+    # --- the acceptor ---
+
+    def tell(self, message: object, descriptors: list[int] | None = None) -> None:
+        self.acceptor.tell(message, descriptors)
+
+    def _heard(self, message: object) -> None:
+        ANSWERS[type(message)](self, message)
+
+    def _introduce(self) -> None:
+        """Tell a new acceptor the world: the same messages, in the same order, at start and after a crash."""
+        self._registry.new_acceptor()
+        self._send_settings()
+        for managed in self.services.values():
+            self._registry.announce(managed)
+            for spawner in managed.spawners.values():
+                self.spawners.introduce(managed, spawner)
+        self.tell(Serve())
+        if self.stopping:
+            self.tell(Stop(children=False))
+
+    def _send_settings(self) -> None:
+        message, descriptors = settings_message(
+            self.acceptor.epoch,
+            self.config_file,
+            self.config.settings,
+            self._log_file,
+            self._control,
+            credits(len(self.services), resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+        )
+        self.tell(message, descriptors)
+
+    def _warn_of_acceptor(self, text: str) -> None:
+        self.log.log(EventName.ACCEPTOR, Level.WARNING, text)
+
+    def _warn_of_service(self, managed: Managed, text: str) -> None:
+        self.log.log(EventName.SPAWNER, Level.WARNING, text, service=managed.service.name)
+
+    def _reap(self) -> None:
+        """Collect the dead: the acceptor, spawners, and what children of dead spawners left (subreaper)."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self.acceptor.ended(pid, status) and self.stopping:
+                self.finish()
+            self.spawners.ended(pid, status)
+
+    # --- reload ---
+
+    def reload(self) -> tuple[bool, list[str]]:
+        """Read the configuration again and put it into force, or change nothing; returns what to tell."""
+        if self.stopping:
+            return False, ["superd is stopping"]
+        self._notifier.reloading()
+        try:
+            if self.config_file == "-":
+                raise ConfigError(
+                    [Fault("standard input", "", "cannot be read again", "start superd with -f FILE")]
+                )
+            config = load(self.config_file)
+            lines = self._apply(config)
+        except ConfigError as error:
+            self._reopen_log(self.config)
+            lines = [str(fault) for fault in error.faults]
+            for line in lines:
+                self.log.log(EventName.RELOAD, Level.ERR, f"not reloaded: {line}")
+            self._notifier.ready(len(self.services))
+            return False, lines
+        for line in lines:
+            self.log.log(EventName.RELOAD, Level.NOTICE, line)
+        self._notifier.ready(len(self.services))
+        return True, lines
+
+    def _apply(self, config: Config) -> list[str]:
+        """Prepare everything, then swap.
+
+        Raises:
+            ConfigError: something new cannot be had; nothing was changed.
+        """
+        change = compare(self.config.services, config.services)
+        old = self._registry.by_name()
+        leaving = (*change.changed, *change.removed)
+        prepared = [
+            self._registry.prepare(config.services[name], old, leaving)
+            for name in (*change.changed, *change.added)
+        ]
+        faults: list[Fault] = [fault for one in prepared for fault in one.faults]
+        control = None
+        try:
+            if faults:
+                raise ConfigError(faults)
+            if _control_changed(self.config, config):
+                control = ControlSocket(config.settings, self.config_file)
+            self._reopen_log(config)
+        except ConfigError:
+            for one in prepared:
+                self._registry.give_up(one)
+            raise
+        if control is not None:
+            self._control.close()
+            self._control = control
+        kept = {id(listener) for one in prepared for listener in one.reused.values()}
+        self._registry.release(leaving, kept, old)
+        user_changed = self.config.settings.user != config.settings.user
+        self.config = config
+        for name in change.removed:
+            self._registry.remove(old[name])
+        for one in prepared:
+            self._registry.put_into_force(one, old.get(one.service.name))
+        self._registry.recheck_faulty()
+        self._send_settings()
+        if user_changed:
+            self.acceptor.identity = acceptor_identity(config.settings.user)
+            self.acceptor.kill("its user changed")
+        return [f"reloaded: {change}", *(f"warning: {warning}" for warning in config.warnings)]
+
+    def _reopen_log(self, config: Config) -> None:
+        """Every reload opens the log anew, so that one may rotate it."""
+        log = Log(config.settings, self.config_file)
+        self.log.replace_sink(log.sink())
+        self._log_file.close()
+        self._log_file = log
+
+    # --- stop ---
+
+    def stop(self, children: bool = False) -> None:
+        """Close the listeners, have instances ended, then go. A second request does not wait for them."""
+        if self.stopping:
+            self.finish()
+            return
+        self.stopping = True
+        self.log.log(EventName.STOP, Level.NOTICE, "stopping", pid=os.getpid())
+        self._notifier.stopping()
+        self._registry.close_all()
+        self.tell(Stop(children))
+        timeouts = [managed.service.timeout_stop_s for managed in self.services.values()]
+        self.loop.after(max(timeouts, default=0.0) + STOP_MARGIN_S, self.finish)
+        if not self.acceptor.pid:
+            self.finish()
+
+    def finish(self) -> None:
+        """The end: hang up on everybody."""
+        self.spawners.dismiss_all()
+        self.acceptor.dismiss()
+        self._control.close()
+        self.log.log(EventName.STOP, Level.NOTICE, "stopped", pid=os.getpid())
+        self.loop.stop()
+
+
+def _raise_nofile() -> int:
+    """Use all descriptors that the hard limit allows; returns the soft limit that was, for the services."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
+
+
+def _control_changed(old: Config, new: Config) -> bool:
+    keys = ("control", "control_group", "control_admin_group")
+    return any(getattr(old.settings, key) != getattr(new.settings, key) for key in keys)

@@ -1,0 +1,135 @@
+"""What the master opens for the acceptor besides listeners: the log and the control socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+from superd.config.model import Listen, Scheme, SocketOptions, SuperdSettings
+from superd.config.places import control_socket
+from superd.errors import ConfigError, Fault
+from superd.kernel.endpoints import Endpoint
+from superd.kernel.identity import IdentityError, group_id
+from superd.kernel.listen import FileId, open_listener, remove_socket_file, socket_file_id
+from superd.kernel.owners import port_owner
+from superd.log import Sink, SinkKind, open_sink
+from superd.wire.messages import Settings
+
+
+class Log:
+    """The log's descriptor, of which every acceptor gets a copy.
+
+    Raises:
+        ConfigError: the log cannot be opened.
+    """
+
+    def __init__(self, settings: SuperdSettings, file: str) -> None:
+        try:
+            kind, self.descriptor = open_sink(settings.log)
+        except OSError as error:
+            problem = f"cannot open it: {error.strerror}"
+            raise ConfigError([Fault(file, "superd.log", problem, value=f'"{settings.log}"')]) from error
+        self.kind = SinkKind(kind)
+        self._settings = settings
+
+    def sink(self) -> Sink:
+        """A sink on a descriptor of its own."""
+        copy = os.dup(self.descriptor)
+        return Sink(self.kind, copy, self._settings.log_format, self._settings.syslog_facility)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+class ControlSocket:
+    """The socket that superctl speaks to.
+
+    Who may speak is decided by the acceptor, from the peer's credentials; the file's mode only keeps those out
+    who may never: with no group root alone reaches it, with one group its members, with two different ones
+    everybody may connect and most are refused.
+
+    Raises:
+        ConfigError: it cannot be bound, or a group does not exist.
+    """
+
+    def __init__(self, settings: SuperdSettings, file: str) -> None:
+        self.path = control_socket(settings.control, os.geteuid(), os.environ)
+        self.reader_gids = _gids(file, "control_group", settings.control_group)
+        self.admin_gids = _gids(file, "control_admin_group", settings.control_admin_group)
+        gids = {*self.reader_gids, *self.admin_gids}
+        options = SocketOptions(
+            socket_mode={0: 0o600, 1: 0o660}.get(len(gids), 0o666),
+            socket_group=str(gids.pop()) if len(gids) == 1 else None,
+            directory_mode=0o755 if os.geteuid() == 0 else 0o700,
+        )
+        self._endpoint = Endpoint(
+            "control",
+            Listen(self.path, Scheme.UNIX, path=self.path),
+            int(socket.AF_UNIX),
+            int(socket.SOCK_STREAM),
+            self.path,
+            None,
+        )
+        try:
+            self.sock = open_listener(self._endpoint, options, nonblocking=True)
+            _require_private_folder(os.path.dirname(self.path))
+        except OSError as error:
+            raise ConfigError([self._fault(file, error)]) from error
+        self._file_id: FileId | None = socket_file_id(self._endpoint)
+
+    def _fault(self, file: str, error: OSError) -> Fault:
+        owner = port_owner(self._endpoint)
+        if owner:
+            remedy = f"{owner} answers there: stop it, or name another path in [superd] control"
+        else:
+            remedy = "name a path in [superd] control that can be bound"
+        return Fault(file, "superd.control", error.strerror or str(error), remedy, f'"{self.path}"')
+
+    def close(self) -> None:
+        if self._file_id is not None:
+            try:
+                remove_socket_file(self._endpoint, self._file_id)
+            except OSError:
+                pass  # the folder is gone
+        self.sock.close()
+
+
+def _require_private_folder(folder: str) -> None:
+    """Refuse a folder in which somebody else could put a socket of his own in the place of ours."""
+    status = os.stat(folder)
+    if status.st_uid not in (0, os.geteuid()) or (
+        status.st_mode & 0o002 and not status.st_mode & stat.S_ISVTX
+    ):
+        raise OSError(1, f"{folder} belongs to somebody else, or everybody may write there")
+
+
+def _gids(file: str, key: str, group: str) -> tuple[int, ...]:
+    if not group:
+        return ()
+    try:
+        return (group_id(group),)
+    except IdentityError as error:
+        raise ConfigError(
+            [Fault(file, f"superd.{key}", error.problem, error.remedy, f'"{group}"')]
+        ) from error
+
+
+def settings_message(
+    epoch: int, config_file: str, settings: SuperdSettings, log: Log, control: ControlSocket, credits: int
+) -> tuple[Settings, list[int]]:
+    """``Settings`` for an acceptor, and the descriptors that go with it."""
+    message = Settings(
+        epoch=epoch,
+        log_kind=log.kind.value,
+        log_format=settings.log_format,
+        syslog_facility=settings.syslog_facility,
+        admin_uids=tuple({0, os.geteuid()}),
+        reader_gids=control.reader_gids,
+        admin_gids=control.admin_gids,
+        credits=credits,
+        config_file=config_file,
+        control=True,
+        log=True,
+    )
+    return message, [control.sock.fileno(), log.descriptor]

@@ -1,0 +1,314 @@
+"""All services under the master's care: brought up, changed and taken down, each by itself."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Callable, Iterable, Mapping
+
+from attrs import define, field
+
+from superd.config.model import Service, SocketOptions
+from superd.errors import Fault
+from superd.kernel.endpoints import Endpoint
+from superd.kernel.identity import Identity
+from superd.log import EventName, Level, Logger
+from superd.master import listeners
+from superd.master.listeners import Adoptable
+from superd.master.loop import Loop
+from superd.master.preflight import inspect
+from superd.master.services import Listener, Managed
+from superd.master.spawners import Spawners
+from superd.wire.messages import ListenerDown, ListenerUp, ServiceDown, ServiceFaulty, ServiceUp
+
+DISABLED = "disabled"
+RECHECK_S = 10.0
+
+
+@define
+class Prepared:
+    """A service of a new configuration, ready to be put into force or to be given up.
+
+    Args:
+        reused: sockets of the running configuration that this service takes over, by index of its listeners.
+        deferred: indices of listeners that can only be opened once an old one is closed.
+        faults: why the configuration cannot be put into force.
+    """
+
+    service: Service
+    identity: Identity | None
+    listeners: list[Listener]
+    reused: dict[int, Listener] = field(factory=dict)
+    deferred: list[int] = field(factory=list)
+    faults: list[Fault] = field(factory=list)
+
+
+class Registry:
+    """Keeps the services.
+
+    Args:
+        tell: sends a message to the acceptor.
+        acceptor_uid: as for ``preflight.inspect``.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        log: Logger,
+        spawners: Spawners,
+        tell: Callable[..., None],
+        acceptor_uid: int | None,
+    ) -> None:
+        self.services: dict[int, Managed] = {}
+        self.acceptor_uid = acceptor_uid
+        self._loop = loop
+        self._log = log
+        self._spawners = spawners
+        self._tell = tell
+        self._ids = itertools.count(1)
+        self._with_work: set[int] = set()  # services whose work link the present acceptor has
+
+    def by_name(self) -> dict[str, Managed]:
+        return {managed.service.name: managed for managed in self.services.values()}
+
+    # --- coming up ---
+
+    def add(self, service: Service, adoptable: Adoptable | None = None) -> Managed:
+        """Take a service into care and open what can be opened; what cannot is said and tried again."""
+        managed = Managed(next(self._ids), service)
+        self.services[managed.id] = managed
+        self._bring_up(managed, adoptable)
+        return managed
+
+    def _bring_up(self, managed: Managed, adoptable: Adoptable | None = None) -> None:
+        if not managed.service.enabled:
+            managed.fault = DISABLED
+            return
+        managed.identity, faults = inspect(managed.service, self.acceptor_uid)
+        if faults:
+            self._set_fault(managed, faults)
+            return
+        managed.fault = ""
+        managed.open_work()
+        managed.listeners = listeners.plan(managed.service)
+        for listener in managed.listeners:
+            if not listeners.open_one(listener, managed.service, adoptable):
+                self._retry(managed, listener)
+
+    def _set_fault(self, managed: Managed, faults: Iterable[Fault]) -> None:
+        text = "\n".join(map(str, faults))
+        if text != managed.fault:
+            managed.fault = text
+            for fault in faults:
+                self._log.log(
+                    EventName.ERROR, Level.ERR, f"service is off: {fault}", service=managed.service.name
+                )
+        managed.retry = self._loop.after(RECHECK_S, lambda: self._recheck(managed))
+
+    def _recheck(self, managed: Managed) -> None:
+        """What a service lacked may be there now."""
+        managed.retry = None
+        self._bring_up(managed)
+        if not managed.fault:
+            self._log.log(EventName.LISTEN, Level.NOTICE, "service is on again", service=managed.service.name)
+            self.announce(managed)
+
+    def recheck_faulty(self) -> None:
+        """A reload looks at once."""
+        for managed in self.services.values():
+            if managed.retry is not None:
+                managed.retry.cancel()
+                self._recheck(managed)
+
+    def _retry(self, managed: Managed, listener: Listener) -> None:
+        seconds = listeners.retry(self._loop, listener, managed, self._opened_late)
+        self._log.log(
+            EventName.ERROR,
+            Level.ERR,
+            f"cannot listen: {listener.reason}; tried again in {seconds:g} s and on",
+            service=managed.service.name,
+            listen=listener.endpoint.name,
+        )
+
+    def _opened_late(self, managed: Managed) -> None:
+        self._log.log(EventName.LISTEN, Level.NOTICE, "a listener is open now", service=managed.service.name)
+        self.announce(managed)
+
+    # --- telling the acceptor ---
+
+    def new_acceptor(self) -> None:
+        """Nothing of what was told counts any more."""
+        self._with_work.clear()
+
+    def announce(self, managed: Managed) -> None:
+        """Tell the acceptor how a service stands."""
+        if managed.fault:
+            self._tell(ServiceFaulty(managed.id, managed.settings(), managed.fault))
+            return
+        work = []
+        if managed.work_in is not None and managed.id not in self._with_work:
+            self._with_work.add(managed.id)
+            work = [managed.work_in.fileno()]
+        self._tell(ServiceUp(managed.id, managed.settings()), work)
+        for position, listener in enumerate(managed.listeners):
+            name = listener.endpoint.name
+            if listener.sock is not None and managed.is_open:
+                datagram = listener.endpoint.type == socket.SOCK_DGRAM
+                self._tell(ListenerUp(managed.id, position, name, datagram), [listener.sock.fileno()])
+            elif listener.sock is None:
+                self._tell(ListenerDown(managed.id, position, name, listener.reason))
+
+    # --- going down ---
+
+    def remove(self, managed: Managed) -> None:
+        """A service is gone from the configuration; its connections go on."""
+        self._tell(ServiceDown(managed.id))
+        self._spawners.retire(managed)
+        self._take_down(managed)
+        managed.close_work()
+        del self.services[managed.id]
+
+    def _take_down(self, managed: Managed) -> None:
+        if managed.retry is not None:
+            managed.retry.cancel()
+            managed.retry = None
+        for listener in managed.listeners:
+            listeners.close_one(listener)
+        managed.listeners = []
+
+    def close_all(self) -> None:
+        for managed in self.services.values():
+            self._take_down(managed)
+
+    # --- changing ---
+
+    def prepare(self, service: Service, old: Mapping[str, Managed], leaving: Iterable[str]) -> Prepared:
+        """Get a new or changed service ready, touching nothing that runs.
+
+        Args:
+            old: the running services by name.
+            leaving: names of those that go or change, whose sockets may be taken over.
+        """
+        if not service.enabled:
+            return Prepared(service, None, [])
+        identity, faults = inspect(service, self.acceptor_uid)
+        prepared = Prepared(service, identity, listeners.plan(service), faults=faults)
+        available = [
+            (managed.service.socket, listener)
+            for name in leaving
+            if (managed := old.get(name)) is not None
+            for listener in managed.listeners
+            if listener.sock is not None
+        ]
+        for index, listener in enumerate(prepared.listeners):
+            found = _find(available, listener.endpoint, service.socket)
+            if found is not None:
+                prepared.reused[index] = found
+            elif any(_clash(other.endpoint, listener.endpoint) for _, other in available):
+                prepared.deferred.append(index)
+            elif not faults and not listeners.open_one(listener, service) and not listener.may_come:
+                prepared.faults.append(_listen_fault(service, listener))
+        return prepared
+
+    @staticmethod
+    def give_up(prepared: Prepared) -> None:
+        for listener in prepared.listeners:
+            listeners.close_one(listener)
+
+    def release(self, names: Iterable[str], kept: set[int], old: Mapping[str, Managed]) -> None:
+        """Close what services that go or change leave behind; ``kept`` are ids of listeners taken over."""
+        for name in names:
+            for listener in old[name].listeners if name in old else ():
+                if id(listener) not in kept:
+                    listeners.close_one(listener)
+
+    def put_into_force(self, prepared: Prepared, managed: Managed | None) -> None:
+        """A prepared service replaces the one of its name, or joins."""
+        if managed is None:
+            managed = Managed(next(self._ids), prepared.service)
+            self.services[managed.id] = managed
+        if managed.retry is not None:
+            managed.retry.cancel()
+            managed.retry = None
+        self._spawners.retire(managed)
+        managed.service, managed.identity = prepared.service, prepared.identity
+        managed.fault = "" if prepared.service.enabled else DISABLED
+        managed.listeners = prepared.listeners
+        if not managed.fault:
+            managed.open_work()
+        for index, reused in prepared.reused.items():
+            self._take_over(managed, managed.listeners[index], reused)
+        for listener in managed.listeners:
+            if listener.sock is None and not listeners.open_one(listener, managed.service):
+                self._retry(managed, listener)
+        self.announce(managed)
+
+    def _take_over(self, managed: Managed, listener: Listener, reused: Listener) -> None:
+        listener.sock, listener.file_id = reused.sock, reused.file_id
+        reused.sock = None
+        assert listener.sock is not None  # noqa: S101  only open ones are reused
+        try:
+            listeners.adapt(listener.sock, listener.endpoint, managed.service)
+        except OSError as error:
+            self._log.log(
+                EventName.ERROR,
+                Level.ERR,
+                f"a socket option could not be set: {error.strerror}",
+                service=managed.service.name,
+                listen=listener.endpoint.name,
+            )
+
+
+def _find(
+    available: list[tuple[SocketOptions, Listener]], endpoint: Endpoint, options: SocketOptions
+) -> Listener | None:
+    """An open socket that can serve an endpoint without being bound anew."""
+    for index, (old_options, listener) in enumerate(available):
+        if _same_place(listener.endpoint, endpoint) and _bound_alike(old_options, options):
+            del available[index]
+            return listener
+    return None
+
+
+def _same_place(one: Endpoint, other: Endpoint) -> bool:
+    return (one.family, one.type, one.address, one.v6only, one.listen.scope) == (
+        other.family,
+        other.type,
+        other.address,
+        other.v6only,
+        other.listen.scope,
+    )
+
+
+def _bound_alike(one: SocketOptions, other: SocketOptions) -> bool:
+    """Whether the options agree that count when a socket is bound and cannot be changed after."""
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in (
+            "reuse_port",
+            "free_bind",
+            "bind_to_device",
+            "socket_user",
+            "socket_group",
+            "socket_mode",
+            "directory_mode",
+        )
+    )
+
+
+def _clash(one: Endpoint, other: Endpoint) -> bool:
+    """Whether an old socket may stand in the way of a new one: the same port, or the same path."""
+    if one.is_unix or other.is_unix:
+        return one.address == other.address
+    return one.type == other.type and one.address[1] == other.address[1]
+
+
+def _listen_fault(service: Service, listener: Listener) -> Fault:
+    return Fault(
+        service.source_file,
+        f"services.{service.name}.listen",
+        f"cannot listen: {listener.reason}",
+        "free it, or name another",
+        f'"{listener.endpoint.listen.text}"',
+        service.name,
+    )
