@@ -158,7 +158,7 @@ def test_man_pages_are_clean(page: Path) -> None:
 
 FOREIGN = (
     "/" + "work/",
-    "/opt/" + "superd",
+    "/opt/" + "superd-dev",
     "/" + "home/",
     r"pypi\." + "org",
     "python" + "hosted",

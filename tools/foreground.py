@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
     file = trusted(source)
     print(f"superd runs on {file}; Ctrl-C ends it.\n{AS_ROOT if root else AS_USER}")
     hints = [line.removeprefix(TRY) for line in source.read_text().splitlines() if line.startswith(TRY)]
+    hints.append(f"{sys.prefix}/bin/superctl status")
     print("\n".join(["Try in another terminal (bash):", *(f"  {hint}" for hint in hints), ""]), flush=True)
     return run_in_foreground([sys.executable, "-I", "-m", "superd", "-f", str(file)])
 

@@ -83,19 +83,18 @@ class Control:
     commands: Mapping[str, Command]
     admission: Admission
 
-    async def serve(self, listener: socket.socket) -> None:
-        """Serve for ever; a client that misbehaves ends only itself."""
-        listener.setblocking(False)
+    async def serve(self, listener: socket.socket, nursery: trio.Nursery) -> None:
+        """Accept clients until cancelled. Their conversations live in ``nursery``: a listener that is replaced
+        on reload takes with it neither them nor the answer to that very reload."""
         sock = trio.socket.from_stdlib_socket(listener)
         clients = trio.CapacityLimiter(MAX_CLIENTS)
-        async with trio.open_nursery() as nursery:
-            while True:
-                try:
-                    peer, _ = await sock.accept()
-                except OSError:
-                    await trio.sleep(0.1)  # out of descriptors: the clients that are here will leave
-                    continue
-                nursery.start_soon(self._converse, peer, clients)
+        while True:
+            try:
+                peer, _ = await sock.accept()
+            except OSError:
+                await trio.sleep(0.1)  # out of descriptors: the clients that are here will leave
+                continue
+            nursery.start_soon(self._converse, peer, clients)
 
     async def _converse(self, peer: trio.socket.SocketType, clients: trio.CapacityLimiter) -> None:
         with peer:

@@ -164,7 +164,7 @@ class Acceptor:
 
     async def _serve_control(self, listener: socket.socket, scope: trio.CancelScope) -> None:
         with listener, scope:
-            await self.control.serve(listener)
+            await self.control.serve(listener, self._nursery)
 
     def _service_up(self, message: ServiceUp, descriptors: list[int]) -> None:
         service = self.services.get(message.service)
