@@ -51,7 +51,10 @@ def _check(kind: Any, value: object, where: str) -> Any:
     if accepted is not None:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise WireError(f"{where}: {type(value).__name__} where {kind.__name__} belongs")
-        return kind(value)
+        try:
+            return kind(value)
+        except OverflowError as error:  # a float, of a whole number with hundreds of digits
+            raise WireError(f"{where}: {error}") from error
     if not isinstance(value, list):
         raise WireError(f"{where}: {type(value).__name__} where a list belongs")
     if typing.get_origin(kind) is tuple:
@@ -95,7 +98,7 @@ def _decode_json(cls: type, body: bytes) -> Any:
         values = json.loads(body.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"{cls.__name__}: {error}") from error
-    if not isinstance(values, list):
+    if not isinstance(values, list) or body[-1:] != b"]":  # JSON itself allows blanks after the list
         raise WireError(f"{cls.__name__}: not a list")
     return _build(cls, values)
 
