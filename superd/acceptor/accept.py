@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from socket import AF_INET, AF_INET6, AF_UNIX, inet_pton
 from typing import Any
 
@@ -48,6 +49,16 @@ def pack(address: str) -> tuple[int, bytes]:
     if ":" in address:
         return AF_INET6, inet_pton(AF_INET6, address.partition("%")[0])
     return AF_INET, inet_pton(AF_INET, address)
+
+
+@contextmanager
+def borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """A socket object for a moment; the descriptor stays open."""
+    sock = socket.socket(fileno=descriptor)
+    try:
+        yield sock
+    finally:
+        sock.detach()
 
 
 def fixed_local(sock: socket.socket) -> tuple[bytes, int] | None:
@@ -93,7 +104,7 @@ class Accepting:
         batch: list[tuple[int, bytes, int]] = []
         for _ in range(min(MAX_BATCH, self._dispatch.room(service))):
             try:
-                connection, address = listener.sock.accept()
+                descriptor, address = accept4(listener.sock)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -101,18 +112,18 @@ class Accepting:
                     continue
                 self._back_off(listener, error)
                 break
-            batch.append(self._admit(listener, connection, address))
+            batch.append(self._admit(listener, descriptor, address))
         if batch:
             service.accepted += len(batch)
             self._dispatch.send(service, batch)
         if self._dispatch.room(service) <= 0:
             self._poll(service)
 
-    def _admit(self, listener: Listener, connection: socket.socket, address: Any) -> tuple[int, bytes, int]:
+    def _admit(self, listener: Listener, descriptor: int, address: Any) -> tuple[int, bytes, int]:
         self._next_id = id_ = self._next_id + 1
-        peer, source, port = identify(listener, connection, address)
+        peer, source, port = identify(listener, descriptor, address)
         listener.service.children[id_] = Child(id_, source, port)
-        return id_, encode_connection(id_, peer), connection.detach()
+        return id_, encode_connection(id_, peer), descriptor
 
     def _back_off(self, listener: Listener, error: OSError) -> None:
         """EMFILE, ENFILE, ENOBUFS, ENOMEM: leave the queue to the kernel for a moment, else we would spin."""
@@ -121,17 +132,28 @@ class Accepting:
         self._dispatch.retry_later(service, lambda: None)
 
 
-def identify(listener: Listener, connection: socket.socket, address: Any) -> tuple[Peer, str, int]:
+def accept4(listener: socket.socket) -> tuple[int, Any]:
+    """accept4(2) with SOCK_CLOEXEC: the descriptor and the peer's address.
+
+    ``socket.accept`` is this call and then a socket object, which costs two system calls and is thrown away.
+    """
+    accepted: tuple[int, Any] = listener._accept()  # type: ignore[attr-defined]  # what accept() itself calls
+    return accepted
+
+
+def identify(listener: Listener, descriptor: int, address: Any) -> tuple[Peer, str, int]:
     """Who is at the other end: for the spawner, and as text and port for the log."""
-    if connection.family == AF_UNIX:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    if listener.is_unix:
+        with borrowed(descriptor) as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         pid, uid, gid = _UCRED.unpack(credentials)
         return Peer(AF_UNIX, pid=pid, uid=uid, gid=gid), f"uid:{uid}", 0
     source = unmapped(address[0])
     family, remote = pack(source)
     local = listener.local
     if local is None:
-        host, local_port = connection.getsockname()[:2]
+        with borrowed(descriptor) as connection:
+            host, local_port = connection.getsockname()[:2]
         local = pack(host)[1], local_port
     scope = address[3] if len(address) == 4 else 0
     return Peer(family, remote, address[1], local[0], local[1], scope), source, address[1]

@@ -222,7 +222,13 @@ class Acceptor:
         service = self.services[message.service]
         sock = socket.socket(fileno=descriptors[0])
         listener = Listener(
-            service, message.listener, message.name, sock, message.datagram, fixed_local(sock)
+            service,
+            message.listener,
+            message.name,
+            sock,
+            message.datagram,
+            fixed_local(sock),
+            is_unix=sock.family == socket.AF_UNIX,
         )
         service.broken.pop(message.listener, None)
         service.listeners[message.listener] = listener

@@ -43,6 +43,7 @@ class Listener:
     datagram: bool
     local: tuple[bytes, int] | None
     polled: bool = False
+    is_unix: bool = False
 
 
 @define(eq=False)

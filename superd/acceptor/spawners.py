@@ -89,8 +89,8 @@ class Spawners:
             case Output():
                 self._children.wrote(service, message)
             case Known(batch):
-                for id_, peer in batch:
-                    service.children[id_] = _known(id_, peer)
+                for id_, peer in batch:  # ours too, if it took them before it heard our Hello: we know more
+                    service.children.setdefault(id_, _known(id_, peer))
             case Pong(number):
                 spawner.ponged = number
             case Told():

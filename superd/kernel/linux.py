@@ -10,6 +10,9 @@ import contextlib
 import ctypes
 import errno
 import os
+import signal
+import struct
+from collections.abc import Iterable
 
 from attrs import frozen
 
@@ -68,6 +71,10 @@ _libc.syscall.argtypes = (ctypes.c_long, ctypes.c_ulong, ctypes.c_ulong, ctypes.
 _libc.syscall.restype = ctypes.c_long
 _libc.fchownat.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint, ctypes.c_uint, ctypes.c_int)
 _libc.fchownat.restype = ctypes.c_int
+_libc.signalfd.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
+_libc.signalfd.restype = ctypes.c_int
+_libc.sigemptyset.argtypes = (ctypes.c_char_p,)
+_libc.sigaddset.argtypes = (ctypes.c_char_p, ctypes.c_int)
 
 
 def _checked(call: str, result: int) -> int:
@@ -253,6 +260,39 @@ def fchownat(fd: int, path: str, uid: int, gid: int, flags: int) -> None:
     """Set an owner; -1 leaves the uid or gid. ``os.chown`` cannot pass ``AT_EMPTY_PATH`` (kernel 2.6.39)."""
     owner = (uid & 0xFFFFFFFF, gid & 0xFFFFFFFF)
     _checked("fchownat", int(_libc.fchownat(fd, os.fsencode(path), *owner, flags)))
+
+
+# --- signals as data: signalfd(2) ---
+
+_SIGSET_BYTES = 128  # sizeof(sigset_t) of glibc and musl
+_SFD_FLAGS = (
+    os.O_CLOEXEC | os.O_NONBLOCK
+)  # SFD_CLOEXEC, SFD_NONBLOCK are these (include/uapi/linux/signalfd.h)
+_SIGINFO = struct.Struct("<I124x")  # struct signalfd_siginfo: ssi_signo, and what we do not need
+
+
+def signalfd(signals: Iterable[int]) -> int:
+    """Block signals and return a descriptor that is readable while one is pending (signalfd(2), kernel 2.6.27).
+
+    Unlike a handler it interrupts no system call and runs no code. Children start with these signals blocked
+    unless their mask is set.
+    """
+    wanted = tuple(signals)
+    mask = ctypes.create_string_buffer(_SIGSET_BYTES)
+    _libc.sigemptyset(mask)
+    for number in wanted:
+        _libc.sigaddset(mask, number)
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    return _checked("signalfd", int(_libc.signalfd(-1, mask, _SFD_FLAGS)))
+
+
+def read_signals(descriptor: int) -> set[int]:
+    """Return the numbers of the signals that were pending; empty when there was none."""
+    try:
+        data = os.read(descriptor, 16 * _SIGINFO.size)
+    except BlockingIOError:
+        return set()
+    return {number for (number,) in _SIGINFO.iter_unpack(data)}
 
 
 # --- the process title ---

@@ -15,6 +15,15 @@ from attrs import frozen
 
 from superd.wire.messages import MAX_BATCH, MAX_EVENTS, Ended, Event, Failed, Known, Peer, Report, Started
 
+PATIENCE_S = 0.004
+"""How long an event may wait for others to share its packet; most children start and end in that time."""
+
+URGENT_EVENTS = 16
+"""That many wait for nothing: credits are few."""
+
+PEAK_MARGIN_KIB = 512
+"""How far the spawner's own memory may grow before it is measured again."""
+
 
 @frozen
 class Child:
@@ -36,6 +45,7 @@ class Children:
         self._peers: dict[int, Peer] = {}  # of every child that lives or is not logged as ended
         self._number = 0
         self._own_peak_kib = 0
+        self._oldest = 0.0
 
     def __len__(self) -> int:
         return len(self._by_pid)
@@ -57,37 +67,49 @@ class Children:
         self._by_pid[pid] = self._by_id[id_] = child
         if peer is not None:
             self._peers[id_] = peer
-        self._events.append(Started(id_, pid, now))
+        self._note(Started(id_, pid, now), now)
 
     def failed(self, id_: int, errno: int, now: float) -> None:
-        self._events.append(Failed(id_, errno, now))
+        self._note(Failed(id_, errno, now), now)
 
-    def reap(self, now: float) -> bool:
-        """Collect every child that has ended; True when there was one.
+    def reap(self, now: float) -> list[int]:
+        """Collect every child that has ended; returns their pids.
 
         Descendants that daemons left behind are not ours to collect: they are the master's, the subreaper.
         """
-        found = False
+        ended = []
         while self._by_pid:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 break
-            found = True
             child = self._by_pid.pop(pid, None)
             if child is not None:
+                ended.append(pid)
                 del self._by_id[child.id]
                 cpu = usage.ru_utime + usage.ru_stime
                 peak = self._peak_bytes(usage.ru_maxrss)
-                self._events.append(Ended(child.id, pid, status, cpu, peak, child.started, now))
-        return found
+                self._note(Ended(child.id, pid, status, cpu, peak, child.started, now), now)
+        return ended
+
+    def _note(self, event: Event, now: float) -> None:
+        if not self._events:
+            self._oldest = now
+        self._events.append(event)
 
     def _peak_bytes(self, max_rss_kib: int) -> int:
         """A child's peak memory, 0 when unknown: exec counts the memory of the image it replaces (kernel
         fs/exec.c, exec_mmap), which is the spawner's own, so anything up to that says nothing."""
         if max_rss_kib <= self._own_peak_kib:
             return 0
-        self._own_peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._own_peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + PEAK_MARGIN_KIB
         return max_rss_kib * 1024 if max_rss_kib > self._own_peak_kib else 0
+
+    @property
+    def due(self) -> float | None:
+        """When a report ought to go out; None while there is nothing to report."""
+        if not self._events:
+            return None
+        return self._oldest if len(self._events) >= URGENT_EVENTS else self._oldest + PATIENCE_S
 
     def reports(self) -> list[Report]:
         """New reports to send, for all that happened since the last call."""

@@ -7,6 +7,7 @@ prove, serve.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -65,6 +66,8 @@ def main(birth: Birth) -> NoReturn:
     except (OSError, SuperdError, ValueError) as error:
         master.post(SpawnerFailed(str(error)[:1000]))
         os._exit(1)
+    gc.freeze()  # what the master made stays in the pages shared with it …
+    gc.set_threshold(50_000)  # … and a connection makes no cycles
     master.post(SpawnerReady())
     master.phase = Phase.SERVING
     Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners).run()

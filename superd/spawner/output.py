@@ -14,10 +14,15 @@ LINES_PER_SECOND = 200
 BURST_LINES = 1000
 
 
+YOUNG_S = 0.02
+"""A pipe is watched from this age on. Most children end sooner; theirs is read once, when they are reaped."""
+
+
 @define
 class _Pipe:
     id: int
     pid: int
+    since: float
     rest: bytes = b""
 
 
@@ -44,6 +49,7 @@ class Outputs:
 
     def __init__(self) -> None:
         self._pipes: dict[int, _Pipe] = {}
+        self._young: dict[int, int] = {}  # pid -> descriptor, in order of age
         self._rate = LineRate()
 
     def __contains__(self, descriptor: int) -> bool:
@@ -52,9 +58,29 @@ class Outputs:
     def __len__(self) -> int:
         return len(self._pipes)
 
-    def add(self, descriptor: int, id_: int, pid: int) -> None:
+    def add(self, descriptor: int, id_: int, pid: int, now: float) -> None:
         """Own the read end of a child's pipe."""
-        self._pipes[descriptor] = _Pipe(id_, pid)
+        self._pipes[descriptor] = _Pipe(id_, pid, now)
+        self._young[pid] = descriptor
+
+    def next_grown(self) -> float | None:
+        """When the oldest of those that are not watched is to be; None when there is none."""
+        return next((self._pipes[descriptor].since + YOUNG_S for descriptor in self._young.values()), None)
+
+    def grown(self, now: float) -> list[int]:
+        """Descriptors to be watched from now on."""
+        old = [
+            (pid, descriptor)
+            for pid, descriptor in self._young.items()
+            if self._pipes[descriptor].since + YOUNG_S <= now
+        ]
+        for pid, _ in old:
+            del self._young[pid]
+        return [descriptor for _, descriptor in old]
+
+    def ended(self, pid: int) -> int | None:
+        """A child was reaped: the descriptor of its pipe, if nobody watches it yet; read it now."""
+        return self._young.pop(pid, None)
 
     def read(self, descriptor: int, now: float) -> tuple[list[Output], bool]:
         """What came on one pipe as messages to send, and whether the pipe is at its end (and closed now)."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from superd.config.model import Mode, Service, StandardError
 from superd.errors import WireError
-from superd.kernel import rlimits
+from superd.kernel import linux, rlimits
 from superd.spawner.children import Children
 from superd.spawner.descriptors import DescriptorBudget
 from superd.spawner.output import Outputs
@@ -41,6 +41,9 @@ RETRY_S = 0.1
 GIVE_UP_S = 30.0
 """A connection that could not be started for that long is closed and reported."""
 
+WORK_BYTES = 4096 + 64
+"""The longest packet of connections."""
+
 SCARCE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """What passes when others have ended; everything else is an answer."""
 
@@ -60,6 +63,7 @@ class Spawner:
         listeners: Sequence[socket.socket],
     ) -> None:
         self.service = service
+        self.is_instance = service.mode is not Mode.NOWAIT
         self.environment = environment
         self.master = master
         self.own = Link(own, Role.SPAWNER, Role.ACCEPTOR)
@@ -77,33 +81,41 @@ class Spawner:
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self.epoll = select.epoll()
         self.parent = os.getppid()
+        self.writing = False  # whether the epoll waits for the own link to take more
         self._handlers: dict[int, Callable[[], None]] = {}
 
     def run(self) -> None:
         """Serve; returns when there is nothing left to do."""
-        wakeup, self._wakeup_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        self._watch(wakeup, lambda: self._woken(wakeup))
+        signals = linux.signalfd((signal.SIGCHLD, signal.SIGTERM))
+        self._watch(signals, lambda: self._signalled(signals))
         self._watch(self.master.fileno(), self._from_master)
         self._watch(self.own.fileno(), self._from_acceptor)
-        if self.service.mode is Mode.NOWAIT:
+        if not self.is_instance:
             self._watch(self.work.fileno(), self._take_work)
         while not (self.retiring and self.children.settled and not self.waiting and not self.outputs):
             self._turn()
 
     def _turn(self) -> None:
-        timeout = max(0.0, self.retry_at - time.monotonic()) if self.waiting else None
-        for descriptor, _ in self.epoll.poll(timeout):
+        for descriptor, _ in self.epoll.poll(self._timeout()):
             handler = self._handlers.get(descriptor)
             if handler is not None:
                 handler()
             elif descriptor in self.outputs:
                 self._read_output(descriptor)
-        if self.waiting and time.monotonic() >= self.retry_at:
+        now = time.monotonic()
+        if self.waiting and now >= self.retry_at:
             self._start_waiting()
-        self._send_reports()
+        for descriptor in self.outputs.grown(now):
+            self.epoll.register(descriptor, select.EPOLLIN)
+        due = self.children.due
+        if due is not None and (due <= now or self.is_instance):
+            self._send_reports()
+
+    def _timeout(self) -> float | None:
+        """Seconds until something is due, None when nothing is."""
+        dues = [self.children.due, self.outputs.next_grown(), self.retry_at if self.waiting else None]
+        known = [due for due in dues if due is not None]
+        return max(0.0, min(known) - time.monotonic()) if known else None
 
     def _watch(self, descriptor: int, handler: Callable[[], None]) -> None:
         self._handlers[descriptor] = handler
@@ -111,11 +123,14 @@ class Spawner:
 
     # --- what wakes it ---
 
-    def _woken(self, wakeup: int) -> None:
-        """A signal: a child ended, or the master did (PDEATHSIG)."""
-        os.read(wakeup, 4096)
-        self.children.reap(time.monotonic())
-        if os.getppid() != self.parent:
+    def _signalled(self, signals: int) -> None:
+        """A child ended, or the master did (PDEATHSIG); a SIGTERM of anybody else means nothing."""
+        numbers = linux.read_signals(signals)
+        for pid in self.children.reap(time.monotonic()):
+            pipe = self.outputs.ended(pid)
+            if pipe is not None and not self._read_output(pipe):
+                self.epoll.register(pipe, select.EPOLLIN)  # a descendant of the child has it open
+        if signal.SIGTERM in numbers and os.getppid() != self.parent:
             self._abandon()
 
     def _from_master(self) -> None:
@@ -135,12 +150,15 @@ class Spawner:
 
     def _abandon(self) -> None:
         """The master is gone. Connections go on without us; instances would hold their ports for nobody."""
-        if self.service.mode is not Mode.NOWAIT:
+        if self.is_instance:
             end_instances(self.children, self.service)
         os._exit(0)
 
     def _from_acceptor(self) -> None:
         try:
+            if self.writing:
+                self.own.flush()
+                self._watch_writing()
             for received in self.own.receive():
                 close_all(received.descriptors)
                 self._obey(received.message)
@@ -166,21 +184,31 @@ class Spawner:
 
     def _say(self, message: object) -> None:
         self.own.post(message)
-        self.epoll.modify(
-            self.own.fileno(), select.EPOLLIN | (select.EPOLLOUT if self.own.wants_write else 0)
-        )
+        self._watch_writing()
+
+    def _watch_writing(self) -> None:
+        if self.own.wants_write != self.writing:
+            self.writing = self.own.wants_write
+            self.epoll.modify(self.own.fileno(), select.EPOLLIN | (select.EPOLLOUT if self.writing else 0))
 
     def _send_reports(self) -> None:
-        if self.own.wants_write:
-            self.own.flush()
         for report in self.children.reports():
             self._say(report)
 
-    def _read_output(self, descriptor: int) -> None:
-        messages, _ = self.outputs.read(descriptor, time.monotonic())
+    def _read_output(self, descriptor: int) -> bool:
+        """Pass on what a child wrote; True at the end of its pipe."""
+        ended, messages = False, []
+        while not ended:
+            found, ended = self.outputs.read(descriptor, time.monotonic())
+            if not found:
+                break
+            messages += found
+        if messages:
+            self._send_reports()  # first that it started, then what it wrote
         for message in messages:
             if not self.own.wants_write:  # an acceptor that does not read: lines are lost, reports are not
                 self._say(message)
+        return ended
 
     def _kill(self, id_: int, number: int) -> None:
         child = self.children.find(id_)
@@ -191,25 +219,30 @@ class Spawner:
 
     def _take_work(self) -> None:
         """One packet of connections. Descriptors are taken and pipes made with the limit lifted if need be."""
-        with self.budget.lifted():
-            try:
-                payload, descriptors = receive_packet(self.work)
-            except BlockingIOError:
-                return
-            except (EOFError, OSError, WireError):
-                self._retire()
-                return
-            try:
-                message: Connections = _FROM_ACCEPTOR.decode(payload[1:], len(descriptors))
-            except WireError:
-                close_all(descriptors)
-                os._exit(1)
-            self.budget.seen(descriptors)
+        try:
+            payload, descriptors = self._receive_work()
+        except BlockingIOError:
+            return
+        except (EOFError, OSError, WireError):
+            self._retire()
+            return
+        try:
+            message: Connections = _FROM_ACCEPTOR.decode(payload[1:], len(descriptors))
+        except WireError:
+            close_all(descriptors)
+            os._exit(1)
+        self.budget.seen(descriptors)
         now = time.monotonic()
         for (id_, peer), descriptor in zip(message.batch, descriptors, strict=True):
             self.waiting.append((id_, peer, descriptor, now))
         if len(self.waiting) == len(descriptors):
             self._start_waiting()
+
+    def _receive_work(self) -> tuple[bytes, list[int]]:
+        if not self.budget.crowded:
+            return receive_packet(self.work, WORK_BYTES)
+        with self.budget.lifted():
+            return receive_packet(self.work, WORK_BYTES)
 
     def _start_waiting(self) -> None:
         """Start what waits, in order, until something is scarce."""
@@ -244,8 +277,7 @@ class Spawner:
         if kind is not StandardError.LOG:
             self.children.started(id_, start(sock if kind is StandardError.SOCKET else self.null), now, peer)
             return
-        with self.budget.lifted():
-            reader, writer = os.pipe2(os.O_CLOEXEC)
+        reader, writer = self._pipe()
         try:
             pid = start(writer)
         except OSError:
@@ -255,8 +287,13 @@ class Spawner:
             os.close(writer)
         os.set_blocking(reader, False)
         self.children.started(id_, pid, now, peer)
-        self.outputs.add(reader, id_, pid)
-        self.epoll.register(reader, select.EPOLLIN)
+        self.outputs.add(reader, id_, pid, now)
+
+    def _pipe(self) -> tuple[int, int]:
+        if not self.budget.crowded:
+            return os.pipe2(os.O_CLOEXEC)
+        with self.budget.lifted():
+            return os.pipe2(os.O_CLOEXEC)
 
     def _start_instance(self, id_: int, listener: int) -> None:
         """The wait or always instance: all listeners from 3 on, the one that became readable as 0 and 1."""
@@ -299,8 +336,6 @@ def end_instances(children: Children, service: Service) -> None:
     for child in children.all():
         kill_group(child.pid, service.kill_signal)
     deadline = time.monotonic() + service.timeout_stop_s
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     while len(children) and (left := deadline - time.monotonic()) > 0:
         if not children.reap(time.monotonic()):
             signal.sigtimedwait({signal.SIGCHLD}, left)

@@ -16,8 +16,9 @@ from typing import NoReturn
 from superd.config.model import ResourceLimit
 from superd.kernel import linux, rlimits
 
-# CPython ignores these two at start; left so, every child would inherit it (signal(7): ignored survives exec).
-DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+# CPython ignores SIGPIPE and SIGXFSZ at start; left so, every child would inherit it (signal(7): ignored
+# survives exec). All others are named too: glibc's posix_spawn would ask the kernel about each that is not.
+DEFAULT_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 Environment = Mapping[bytes, bytes]
 
@@ -86,9 +87,9 @@ def _become(
     try:
         report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, len(descriptors))
         os.setsid()
-        signal.set_wakeup_fd(-1)
-        for number in DEFAULT_SIGNALS:
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _place(descriptors)
         if death_signal is not None:
             linux.set_parent_death_signal(death_signal)

@@ -23,8 +23,11 @@ from superd.wire.messages import MAX_DESCRIPTORS, Phase, Role
 PACKET_BYTES = 64 * 1024
 _LAST, _MORE = b"\0", b"\1"
 _ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
-_RECEIVE_FLAGS = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
-_SEND_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+# Plain integers: the arithmetic of enum's flags would cost more than the system call.
+_RECEIVE_FLAGS = int(socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+_SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_DESCRIPTORS_CUT = int(socket.MSG_CTRUNC)
+_CUT = int(socket.MSG_CTRUNC | socket.MSG_TRUNC)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -63,9 +66,9 @@ def receive_packet(sock: socket.socket, size: int = PACKET_BYTES) -> tuple[bytes
             received = array.array("i")
             received.frombytes(raw[: len(raw) - len(raw) % received.itemsize])
             descriptors.extend(received)
-    if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
+    if flags & _CUT:
         close_all(descriptors)
-        raise WireError("descriptors were cut off" if flags & socket.MSG_CTRUNC else "packet too long")
+        raise WireError("descriptors were cut off" if flags & _DESCRIPTORS_CUT else "packet too long")
     if not data:
         close_all(descriptors)
         raise EOFError
