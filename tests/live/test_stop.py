@@ -1,0 +1,80 @@
+"""A stop of superd: instances end and free their ports, connections go on."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from harness import PATIENCE_S, Superd, is_alive, output, read_all, written
+
+pytestmark = pytest.mark.live
+
+WSGI = """\
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"hello gunicorn"]
+"""
+
+
+def test_connections_go_on_after_a_stop(address: str) -> None:
+    services = f"""
+        [services.cat]
+        listen = ["tcp://{address}:7"]
+        exec = ["/bin/cat"]
+        user = "nobody"
+    """
+    with Superd(services) as superd, socket.create_connection((address, 7), PATIENCE_S) as client:
+        client.sendall(b"before")
+        assert client.recv(100) == b"before"
+        child = superd.wait_for("connection", service="cat")["pid"]
+        superd.stop()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, 7), PATIENCE_S)
+        client.sendall(b"after")
+        assert client.recv(100) == b"after"
+        assert is_alive(child)
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b""
+
+
+@pytest.mark.needs("gunicorn", "fcgiwrap", "cgi-fcgi", "in.tftpd", "curl")
+def test_a_stop_ends_the_daemons_that_own_their_port(address: str, folder: Path) -> None:
+    written(folder / "app.py", WSGI)
+    written(folder / "tftp/hello.txt", "hello tftp\n")
+    script = written(
+        folder / "hello.cgi", "#!/bin/sh\nprintf 'Status: 200\\n\\nhello fcgiwrap'\n", mode=0o755
+    )
+    services = f"""
+        [services.web]
+        listen = ["tcp://{address}:80"]
+        mode = "always"
+        exec = ["/usr/bin/gunicorn", "--chdir", "{folder}", "app:application"]
+        user = "www-data"
+
+        [services.fcgi]
+        listen = ["tcp://{address}:90"]
+        mode = "wait"
+        exec = ["/usr/sbin/fcgiwrap"]
+        user = "games"
+
+        [services.tftp]
+        listen = ["udp://{address}:69"]
+        mode = "wait"
+        exec = ["/usr/sbin/in.tftpd", "--secure", "{folder}/tftp"]
+        user = "root"
+    """
+    with Superd(services, folder=folder) as superd:
+        assert output("curl", "-sS", "--fail", f"http://{address}/") == "hello gunicorn"
+        cgi = {"SCRIPT_FILENAME": str(script), "REQUEST_METHOD": "GET"}
+        assert output("cgi-fcgi", "-bind", "-connect", f"{address}:90", env=cgi).endswith("hello fcgiwrap")
+        assert output("curl", "-sS", f"tftp://{address}/hello.txt") == "hello tftp\n"
+        instances = [superd.wait_for("start", service=name)["pid"] for name in ("web", "fcgi", "tftp")]
+        superd.stop()
+        assert not any(map(is_alive, instances))
+        outcomes = {event["service"]: event["outcome"] for event in superd.log_events("end")}
+        assert outcomes == dict.fromkeys(("web", "fcgi", "tftp"), "stopped")
+        for port in (80, 90):
+            socket.create_server((address, port)).close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((address, 69))
