@@ -63,9 +63,12 @@ endif
 run: run-env
 	@'$(RUN_ENV)/bin/python' -B -I tools/foreground.py $(CONFIG)
 
-# PYTHONSAFEPATH: the tests start the installed superd, which every user can read, not the checkout's
+# PYTHONSAFEPATH: what starts superd starts the installed one, which every user can read, not the checkout's;
+# the benchmark's modules are in no package and must be found all the same
+INSTALLED = PYTHONSAFEPATH=1 PYTHONPATH='$(CURDIR)/bench'
+
 test: test-env
-	@$(CACHES) PYTHONSAFEPATH=1 '$(TEST_ENV)/bin/python' -m pytest -o cache_dir='$(TEST_ENV)/cache/pytest' $(ARGS)
+	@$(CACHES) $(INSTALLED) '$(TEST_ENV)/bin/python' -m pytest -o cache_dir='$(TEST_ENV)/cache/pytest' $(ARGS)
 
 lint: test-env
 	@$(CACHES) '$(TEST_ENV)/bin/python' -m ruff check .
@@ -73,7 +76,7 @@ lint: test-env
 	@$(CACHES) '$(TEST_ENV)/bin/python' -m mypy superd tests bench tools
 
 bench: test-env
-	@PYTHONSAFEPATH=1 PYTHONPATH='$(CURDIR)/bench' '$(TEST_ENV)/bin/python' bench/run.py $(if $(BENCH),--scenario $(BENCH)) $(ARGS)
+	@$(INSTALLED) '$(TEST_ENV)/bin/python' bench/run.py $(if $(BENCH),--scenario $(BENCH)) $(ARGS)
 
 INSTALL = '$(INSTALL_ENV)/bin/python' tools/install.py --python '$(PYTHON)' --destdir '$(DESTDIR)' \
 	--bindir '$(BINDIR)' --sbindir '$(SBINDIR)' --libdir '$(LIBDIR)' --mandir '$(MANDIR)' --docdir '$(DOCDIR)' \

@@ -91,6 +91,7 @@ def end(*_):
     print("ended", flush=True)
     sys.exit(0)
 signal.signal(signal.SIGINT, end)
+signal.signal(signal.SIGHUP, lambda *_: None)
 while os.tcgetpgrp(0) != os.getpgrp():
     os.sched_yield()
 print("ready", flush=True)
@@ -101,6 +102,26 @@ while True:
 
 def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path) -> None:
     """make dies of a SIGINT of its own whatever its recipe's status is, so it must not get one."""
+    pid, terminal = make_run_on_a_terminal(tmp_path)
+    with open(terminal, "r+b", buffering=0) as screen:
+        assert read_until(screen, b"ready\r\n") == b"ready\r\n"
+        screen.write(b"\x03")
+        assert read_until(screen, b"ended\r\n").endswith(b"ended\r\n")
+        rest = read_until(screen, b"***")
+    _, status = os.waitpid(pid, 0)
+    assert (os.waitstatus_to_exitcode(status), rest) == (0, b"")
+
+
+def test_a_closed_terminal_ends_make_run(tmp_path: Path) -> None:
+    """The SIGHUP that comes with it means reload to superd."""
+    pid, terminal = make_run_on_a_terminal(tmp_path)
+    with open(terminal, "r+b", buffering=0) as screen:
+        read_until(screen, b"ready\r\n")
+    os.waitpid(pid, 0)  # make outlives its recipe
+
+
+def make_run_on_a_terminal(tmp_path: Path) -> tuple[int, int]:
+    """A make whose ``run`` starts a program as ours starts superd; its pid, and the other end of its terminal."""
     (tmp_path / "program.py").write_text(INTERRUPTED)
     (tmp_path / "start.py").write_text(
         f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r})\n"
@@ -111,13 +132,7 @@ def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.execvp("make", ["make", "-C", str(tmp_path), "--no-print-directory"])
-    with open(terminal, "r+b", buffering=0) as screen:
-        assert read_until(screen, b"ready\r\n") == b"ready\r\n"
-        screen.write(b"\x03")
-        assert read_until(screen, b"ended\r\n").endswith(b"ended\r\n")
-        rest = read_until(screen, b"***")
-    _, status = os.waitpid(pid, 0)
-    assert (os.waitstatus_to_exitcode(status), rest) == (0, b"")
+    return pid, terminal
 
 
 def read_until(screen: FileIO, end: bytes) -> bytes:

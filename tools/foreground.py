@@ -8,13 +8,16 @@ Says first which commands to try: the lines of the file that begin with ``# try:
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 ROOT = Path(__file__).resolve().parent.parent
 TRY = "# try: "
@@ -66,17 +69,32 @@ def run_in_foreground(command: list[str]) -> int:
     child = subprocess.Popen(command, process_group=0)
     for received, sent in PASSED_ON.items():
         signal.signal(received, lambda *_, sent=sent: child.send_signal(sent))
-    # tcsetpgrp(3) stops a caller in the background unless SIGTTOU is blocked
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    Thread(target=end_with_terminal, args=(terminal, child), daemon=True).start()
     while True:
-        os.tcsetpgrp(terminal, child.pid)
+        give_terminal(terminal, child.pid)
         _, status = os.waitpid(child.pid, os.WUNTRACED)
-        os.tcsetpgrp(terminal, os.getpgrp())
+        give_terminal(terminal, os.getpgrp())
         if not os.WIFSTOPPED(status):
             child.returncode = os.waitstatus_to_exitcode(status)
             return child.returncode if child.returncode >= 0 else 128 - child.returncode
         os.killpg(0, signal.SIGTSTP)  # Ctrl-Z stops make as well; here `fg` has woken us
         os.killpg(child.pid, signal.SIGCONT)
+
+
+def give_terminal(terminal: int, group: int) -> None:
+    """Make a process group the terminal's foreground; a terminal that is gone (EIO) has none."""
+    # tcsetpgrp(3) stops a caller in the background unless SIGTTOU is blocked
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    with contextlib.suppress(OSError):
+        os.tcsetpgrp(terminal, group)
+
+
+def end_with_terminal(terminal: int, child: subprocess.Popen[bytes]) -> None:
+    """End the command when its terminal hangs up: the SIGHUP that it gets itself means reload to superd."""
+    hangup = select.poll()
+    hangup.register(terminal, 0)  # POLLHUP is always told
+    hangup.poll()
+    child.terminate()
 
 
 def open_terminal() -> int | None:
@@ -91,7 +109,7 @@ def open_terminal() -> int | None:
 PASSED_ON = {
     signal.SIGINT: signal.SIGINT,
     signal.SIGTERM: signal.SIGTERM,
-    signal.SIGHUP: signal.SIGTERM,  # the terminal is gone; to superd itself SIGHUP means reload
+    signal.SIGHUP: signal.SIGTERM,
 }
 
 if __name__ == "__main__":
