@@ -102,10 +102,11 @@ class Accepting:
         """Accept what waits on a nowait listener, up to a batch and to the service's room."""
         service = listener.service
         batch: list[tuple[int, bytes, int]] = []
-        for _ in range(min(MAX_BATCH, self._dispatch.room(service))):
+        for _ in range(min(listener.burst, self._dispatch.room(service))):
             try:
                 descriptor, address = accept4(listener.sock)
             except BlockingIOError:
+                listener.burst = 1
                 break
             except OSError as error:
                 if error.errno in _IGNORED:
@@ -113,6 +114,8 @@ class Accepting:
                 self._back_off(listener, error)
                 break
             batch.append(self._admit(listener, descriptor, address))
+        else:
+            listener.burst = min(MAX_BATCH, 2 * listener.burst)
         if batch:
             service.accepted += len(batch)
             self._dispatch.send(service, batch)

@@ -34,6 +34,8 @@ class Listener:
         local: packed address and port when the socket is bound to one address; None for a wildcard, whose
             connections must be asked.
         polled: whether the poller watches it now.
+        burst: how many connections to try for at once. It doubles while they come and falls back to one, so
+            that an idle service does not pay for asking in vain, which costs more than a connection.
     """
 
     service: Service
@@ -44,6 +46,7 @@ class Listener:
     local: tuple[bytes, int] | None
     polled: bool = False
     is_unix: bool = False
+    burst: int = 1
 
 
 @define(eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 
 import trio
@@ -56,21 +57,21 @@ class Spawners:
         spawner = service.spawners.get(number)
         if spawner is None:
             return None
-        self._heard(service, spawner)
+        self._heard(service, spawner, sys.maxsize)
         del service.spawners[number]
         self._alive.pop((service.id, number), None)
         self._poller.forget(spawner.link.fileno())
         spawner.link.close()
         return spawner
 
-    def _heard(self, service: Service, spawner: SpawnerLink) -> None:
+    def _heard(self, service: Service, spawner: SpawnerLink, most_packets: int = 1) -> None:
         try:
             if spawner.link.wants_write:
                 spawner.link.flush()
-            for received in spawner.link.receive():
+                self._poller.watch_writing(spawner.link.fileno(), spawner.link.wants_write)
+            for received in spawner.link.receive(most_packets):
                 close_all(received.descriptors)
                 self._obey(service, spawner, received.message)
-            self._poller.watch_writing(spawner.link.fileno(), spawner.link.wants_write)
         except (EOFError, OSError):  # the master will tell, with the reason
             self._poller.forget(spawner.link.fileno())
         except WireError:

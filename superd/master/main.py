@@ -24,7 +24,7 @@ from superd.log import EventName, Level, Logger
 from superd.master.acceptor import AcceptorKeeper
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
-from superd.master.outside import ControlSocket, Log, settings_message
+from superd.master.outside import ControlSocket, Log, control_groups, settings_message
 from superd.master.registry import Registry
 from superd.master.reload import compare
 from superd.master.requests import ANSWERS
@@ -202,7 +202,7 @@ class Master:
             config = load(self.config_file)
             lines = self._apply(config)
         except ConfigError as error:
-            self._reopen_log(self.config)
+            self._rotate_log()
             lines = [str(fault) for fault in error.faults]
             for line in lines:
                 self.log.log(EventName.RELOAD, Level.ERR, f"not reloaded: {line}")
@@ -231,24 +231,24 @@ class Master:
         try:
             if faults:
                 raise ConfigError(faults)
-            if _control_changed(self.config, config):
+            groups = control_groups(config.settings, self.config_file)
+            if self.config.settings.control != config.settings.control:
                 control = ControlSocket(config.settings, self.config_file)
             self._reopen_log(config)
+            if control is None:
+                self._control.admit(groups, self.config_file)
         except ConfigError:
             for one in prepared:
                 self._registry.give_up(one)
+            if control is not None:
+                control.close()
             raise
         if control is not None:
             self._control.close()
             self._control = control
-        kept = {id(listener) for one in prepared for listener in one.reused.values()}
-        self._registry.release(leaving, kept, old)
         user_changed = self.config.settings.user != config.settings.user
         self.config = config
-        for name in change.removed:
-            self._registry.remove(old[name])
-        for one in prepared:
-            self._registry.put_into_force(one, old.get(one.service.name))
+        self._registry.swap(prepared, change.removed, change.changed, old)
         self._registry.recheck_faulty()
         self._send_settings()
         if user_changed:
@@ -262,6 +262,15 @@ class Master:
         self.log.replace_sink(log.sink())
         self._log_file.close()
         self._log_file = log
+
+    def _rotate_log(self) -> None:
+        """The same for a reload that changes nothing else. A log that cannot be opened any more goes on as it is."""
+        try:
+            self._reopen_log(self.config)
+        except ConfigError as error:
+            self.log.log(EventName.RELOAD, Level.ERR, f"the log stays where it was: {error}")
+        else:
+            self._send_settings()
 
     # --- stop ---
 
@@ -294,8 +303,3 @@ def _raise_nofile() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return soft
-
-
-def _control_changed(old: Config, new: Config) -> bool:
-    keys = ("control", "control_group", "control_admin_group")
-    return any(getattr(old.settings, key) != getattr(new.settings, key) for key in keys)

@@ -6,6 +6,8 @@ import os
 import socket
 import stat
 
+from attrs import frozen
+
 from superd.config.model import Listen, Scheme, SocketOptions, SuperdSettings
 from superd.config.places import control_socket
 from superd.errors import ConfigError, Fault
@@ -42,12 +44,38 @@ class Log:
         os.close(self.descriptor)
 
 
+@frozen
+class Groups:
+    """Who besides root may speak to the control socket: gids that may read, and that may change."""
+
+    readers: tuple[int, ...]
+    admins: tuple[int, ...]
+
+    @property
+    def owner(self) -> int | None:
+        """The group that the file belongs to; None where that would leave somebody out, or nobody needs it."""
+        gids = {*self.readers, *self.admins}
+        return gids.pop() if len(gids) == 1 else None
+
+    @property
+    def mode(self) -> int:
+        """The file's mode. It only keeps those out who may never: with no group root alone reaches it, with one
+        its members, with two different ones everybody may connect and most are refused."""
+        return {0: 0o600, 1: 0o660}.get(len({*self.readers, *self.admins}), 0o666)
+
+
+def control_groups(settings: SuperdSettings, file: str) -> Groups:
+    """The groups that ``[superd]`` names. Raises ConfigError: one does not exist."""
+    return Groups(
+        _gids(file, "control_group", settings.control_group),
+        _gids(file, "control_admin_group", settings.control_admin_group),
+    )
+
+
 class ControlSocket:
     """The socket that superctl speaks to.
 
-    Who may speak is decided by the acceptor, from the peer's credentials; the file's mode only keeps those out
-    who may never: with no group root alone reaches it, with one group its members, with two different ones
-    everybody may connect and most are refused.
+    Who may speak is decided by the acceptor, from the peer's credentials.
 
     Raises:
         ConfigError: it cannot be bound, or a group does not exist.
@@ -55,12 +83,10 @@ class ControlSocket:
 
     def __init__(self, settings: SuperdSettings, file: str) -> None:
         self.path = control_socket(settings.control, os.geteuid(), os.environ)
-        self.reader_gids = _gids(file, "control_group", settings.control_group)
-        self.admin_gids = _gids(file, "control_admin_group", settings.control_admin_group)
-        gids = {*self.reader_gids, *self.admin_gids}
+        self.groups = control_groups(settings, file)
         options = SocketOptions(
-            socket_mode={0: 0o600, 1: 0o660}.get(len(gids), 0o666),
-            socket_group=str(gids.pop()) if len(gids) == 1 else None,
+            socket_mode=self.groups.mode,
+            socket_group=None if self.groups.owner is None else str(self.groups.owner),
             directory_mode=0o755 if os.geteuid() == 0 else 0o700,
         )
         self._endpoint = Endpoint(
@@ -77,6 +103,21 @@ class ControlSocket:
         except OSError as error:
             raise ConfigError([self._fault(file, error)]) from error
         self._file_id: FileId | None = socket_file_id(self._endpoint)
+
+    def admit(self, groups: Groups, file: str) -> None:
+        """Let other groups speak; the socket stays. Its folder is private, so the path still means its file.
+
+        Raises:
+            ConfigError: the file's group or mode cannot be changed, or it is gone.
+        """
+        if groups == self.groups:
+            return
+        try:
+            os.chown(self.path, -1, os.getegid() if groups.owner is None else groups.owner)
+            os.chmod(self.path, groups.mode)
+        except OSError as error:
+            raise ConfigError([self._fault(file, error)]) from error
+        self.groups = groups
 
     def _fault(self, file: str, error: OSError) -> Fault:
         owner = port_owner(self._endpoint)
@@ -125,8 +166,8 @@ def settings_message(
         log_format=settings.log_format,
         syslog_facility=settings.syslog_facility,
         admin_uids=tuple({0, os.geteuid()}),
-        reader_gids=control.reader_gids,
-        admin_gids=control.admin_gids,
+        reader_gids=control.groups.readers,
+        admin_gids=control.groups.admins,
         credits=credits,
         config_file=config_file,
         control=True,

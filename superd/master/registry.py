@@ -215,14 +215,34 @@ class Registry:
         for listener in prepared.listeners:
             listeners.close_one(listener)
 
-    def release(self, names: Iterable[str], kept: set[int], old: Mapping[str, Managed]) -> None:
+    def swap(
+        self,
+        prepared: Iterable[Prepared],
+        removed: Iterable[str],
+        changed: Iterable[str],
+        old: Mapping[str, Managed],
+    ) -> None:
+        """Put a prepared configuration into force.
+
+        What leaves lets go of its sockets first, because others may want the same ports. It goes for good last:
+        until then those that are taken over are its own.
+        """
+        removed = tuple(removed)
+        kept = {id(listener) for one in prepared for listener in one.reused.values()}
+        self._release((*changed, *removed), kept, old)
+        for one in prepared:
+            self._put_into_force(one, old.get(one.service.name))
+        for name in removed:
+            self.remove(old[name])
+
+    def _release(self, names: Iterable[str], kept: set[int], old: Mapping[str, Managed]) -> None:
         """Close what services that go or change leave behind; ``kept`` are ids of listeners taken over."""
         for name in names:
             for listener in old[name].listeners if name in old else ():
                 if id(listener) not in kept:
                     listeners.close_one(listener)
 
-    def put_into_force(self, prepared: Prepared, managed: Managed | None) -> None:
+    def _put_into_force(self, prepared: Prepared, managed: Managed | None) -> None:
         """A prepared service replaces the one of its name, or joins."""
         if managed is None:
             managed = Managed(next(self._ids), prepared.service)

@@ -10,6 +10,7 @@ import array
 import fcntl
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -162,14 +163,18 @@ class Link:
             if close:
                 close_all(descriptors)
 
-    def receive(self) -> Iterator[Received]:
+    def receive(self, most_packets: int = sys.maxsize) -> Iterator[Received]:
         """Every message that is there.
+
+        Args:
+            most_packets: stop after that many packets. 1 saves a busy loop, which will be told by its poller if
+                there is more, the error that says there is not.
 
         Raises:
             EOFError: the other end is gone.
             WireError: what came is not what the table allows; the link is not usable any more.
         """
-        while True:
+        for _ in range(most_packets):
             try:
                 data, descriptors = receive_packet(self.socket)
             except BlockingIOError:
