@@ -66,7 +66,10 @@ class Instances:
         self._due.pop(service.id, None)
 
     def _start(self, service: Service, position: int) -> None:
-        if self.stopping or service.instance or service.retry or service.fault or service.retired:
+        if service.instance:
+            self._due.pop(service.id, None)  # what it was due for is that one's to serve
+            return
+        if self.stopping or service.retry or service.fault or service.retired:
             return
         self._due[service.id] = position
         spawner = service.spawner
@@ -74,8 +77,8 @@ class Instances:
             self._dispatch.ensure_spawner(service)
             self._poll(service)
             return
-        if not spawner.told or service.spawners.keys() != {spawner.number}:
-            return  # an instance may still run under a spawner that is about to end, or to tell
+        if not all(each.told for each in service.spawners.values()):
+            return  # an instance may run under one of them
         del self._due[service.id]
         id_ = self._accepting.new_id()
         service.children[id_] = Child(id_, INSTANCE, 0, spawner=spawner.number)

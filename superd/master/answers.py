@@ -45,7 +45,7 @@ def answer_spawner_idle(master: Master, request: SpawnerIdle) -> None:
 
 
 def answer_spawner_stuck(master: Master, request: SpawnerStuck) -> None:
-    managed = master.services.get(request.service)
+    managed = master.find(request.service)
     if managed is not None:
         master.spawners.replace(managed, request.spawner, "did not answer")
 

@@ -93,6 +93,10 @@ class Master:
     def services(self) -> dict[int, Managed]:
         return self._registry.services
 
+    def find(self, id_: int) -> Managed | None:
+        """A service by its number; one that was removed too, as long as it has spawners."""
+        return self._registry.find(id_)
+
     def run(self) -> None:
         """Serve until stopped.
 
@@ -147,12 +151,8 @@ class Master:
 
     def _introduce(self) -> None:
         """Tell a new acceptor the world: the same messages, in the same order, at start and after a crash."""
-        self._registry.new_acceptor()
         self._send_settings()
-        for managed in self.services.values():
-            self._registry.announce(managed)
-            for spawner in managed.spawners.values():
-                self.spawners.introduce(managed, spawner)
+        self._registry.introduce_all()
         self.tell(Serve())
         if self.stopping:
             self.tell(Stop(children=False))

@@ -60,6 +60,7 @@ class Registry:
         acceptor_uid: int | None,
     ) -> None:
         self.services: dict[int, Managed] = {}
+        self._departed: dict[int, Managed] = {}  # removed, and some of their connections may go on
         self.acceptor_uid = acceptor_uid
         self._loop = loop
         self._log = log
@@ -67,6 +68,10 @@ class Registry:
         self._tell = tell
         self._ids = itertools.count(1)
         self._with_work: set[int] = set()  # services whose work link the present acceptor has
+
+    def find(self, id_: int) -> Managed | None:
+        """A service by its number, those that are gone and still have connections included."""
+        return self.services.get(id_) or self._departed.get(id_)
 
     def by_name(self) -> dict[str, Managed]:
         return {managed.service.name: managed for managed in self.services.values()}
@@ -136,9 +141,21 @@ class Registry:
 
     # --- telling the acceptor ---
 
-    def new_acceptor(self) -> None:
-        """Nothing of what was told counts any more."""
+    def introduce_all(self) -> None:
+        """Tell a new acceptor everything: nothing of what was told before counts any more."""
         self._with_work.clear()
+        for managed in self.services.values():
+            self.announce(managed)
+            self._introduce_spawners(managed)
+        for managed in self._departed.values():
+            if managed.spawners:
+                self._tell(ServiceUp(managed.id, managed.settings()))
+                self._introduce_spawners(managed)
+                self._tell(ServiceDown(managed.id))
+
+    def _introduce_spawners(self, managed: Managed) -> None:
+        for spawner in managed.spawners.values():
+            self._spawners.introduce(managed, spawner)
 
     def announce(self, managed: Managed) -> None:
         """Tell the acceptor how a service stands."""
@@ -167,6 +184,7 @@ class Registry:
         self._take_down(managed)
         managed.close_work()
         del self.services[managed.id]
+        self._departed = {gone.id: gone for gone in (*self._departed.values(), managed) if gone.spawners}
 
     def _take_down(self, managed: Managed) -> None:
         if managed.retry is not None:

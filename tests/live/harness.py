@@ -148,6 +148,13 @@ def is_superds(pid: int) -> bool:
     return fields is not None and fields[0].startswith("superd:") and fields[1] not in "ZX"
 
 
+def becoming(user: str) -> list[str]:
+    """The beginning of a command that runs as ``user``, groups and all; empty for the empty user."""
+    if not user:
+        return []
+    return ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--init-groups", "--"]
+
+
 # --- superd ---
 
 
@@ -179,8 +186,7 @@ class Superd:
         self._given_folder = folder
         self._environ = dict(os.environ if environ is None else environ)
         self._run_as = run_as
-        change_user = ["setpriv", f"--reuid={run_as}", f"--regid={run_as}", "--init-groups", "--"]
-        self._prefix = [*prefix, *(change_user if run_as else [])]
+        self._prefix = [*prefix, *becoming(run_as)]
         self._survivors: list[int] = []
 
     # --- its life ---
@@ -311,9 +317,8 @@ class Superd:
 
     def ctl(self, *arguments: str, run_as: str = "") -> subprocess.CompletedProcess[str]:
         """Runs superctl, as a user if one is given; its exit code is for the test to judge."""
-        change_user = ["setpriv", f"--reuid={run_as}", f"--regid={run_as}", "--init-groups", "--"]
         program = [sys.executable, "-m", "superd.cli.superctl", "--control", str(self.control)]
-        return run(*(change_user if run_as else []), *program, *arguments, cwd=ROOT)
+        return run(*becoming(run_as), *program, *arguments, cwd=ROOT)
 
     def status(self, service: str | None = None) -> dict[str, Any]:
         """``superctl --json status``: all services by name, or one of them."""
