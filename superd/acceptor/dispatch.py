@@ -19,7 +19,8 @@ from superd.acceptor.services import Service
 from superd.acceptor.timers import Timers
 from superd.wire.codec import Direction, join_connections
 from superd.wire.fds import close_all, send_packet
-from superd.wire.messages import Connections, Role
+from superd.wire.messages import Connections
+from superd.wire.table import Role
 
 PARKED_RETRY_S = 0.05
 

@@ -20,7 +20,7 @@ from superd.kernel import linux
 from superd.kernel.identity import Identity
 from superd.kernel.privileges import verify_dropped
 from superd.wire.fds import Link
-from superd.wire.messages import Role
+from superd.wire.table import Role
 
 
 def main() -> NoReturn:

@@ -34,7 +34,6 @@ from superd.wire.messages import (
     Ready,
     ReloadResult,
     ReloadWanted,
-    Role,
     Serve,
     ServiceDown,
     ServiceFaulty,
@@ -49,6 +48,7 @@ from superd.wire.messages import (
     Stopped,
     StopWanted,
 )
+from superd.wire.table import Role
 
 LOG_FLUSH_S = 1.0
 

@@ -13,7 +13,8 @@ from superd.kernel.identity import Identity
 from superd.master.births import BirthError, execute_acceptor
 from superd.master.loop import Loop
 from superd.wire.fds import Link, close_all, pair
-from superd.wire.messages import Phase, Ping, Role
+from superd.wire.messages import Ping
+from superd.wire.table import Phase, Role
 
 PING_S = 2.0
 PONG_S = 4.0

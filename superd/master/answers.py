@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from superd.wire.messages import (
-    Phase,
     Pong,
     Ready,
     ReloadResult,
@@ -20,6 +19,7 @@ from superd.wire.messages import (
     Stopped,
     StopWanted,
 )
+from superd.wire.table import Phase
 
 if TYPE_CHECKING:
     from superd.master.main import Master

@@ -17,7 +17,7 @@ from superd.config.load import load
 from superd.config.model import Config
 from superd.errors import ConfigError, Fault
 from superd.kernel import linux
-from superd.kernel.identity import acceptor_identity
+from superd.kernel.identity import Identity, IdentityError, acceptor_identity
 from superd.kernel.listen import inherited_listeners
 from superd.kernel.notify import Notifier
 from superd.log import EventName, Level, Logger
@@ -220,6 +220,8 @@ class Master:
             ConfigError: something new cannot be had; nothing was changed.
         """
         change = compare(self.config.services, config.services)
+        user_changed = self.config.settings.user != config.settings.user
+        identity = self._acceptor_identity(config) if user_changed else self.acceptor.identity
         old = self._registry.by_name()
         leaving = (*change.changed, *change.removed)
         prepared = [
@@ -246,15 +248,23 @@ class Master:
         if control is not None:
             self._control.close()
             self._control = control
-        user_changed = self.config.settings.user != config.settings.user
         self.config = config
         self._registry.swap(prepared, change.removed, change.changed, old)
         self._registry.recheck_faulty()
         self._send_settings()
         if user_changed:
-            self.acceptor.identity = acceptor_identity(config.settings.user)
+            self.acceptor.identity = identity
+            self._registry.acceptor_uid = identity.uid if os.geteuid() == 0 else None
             self.acceptor.kill("its user changed")
         return [f"reloaded: {change}", *(f"warning: {warning}" for warning in config.warnings)]
+
+    def _acceptor_identity(self, config: Config) -> Identity:
+        try:
+            return acceptor_identity(config.settings.user)
+        except IdentityError as error:
+            value = f'"{config.settings.user}"'
+            fault = Fault(self.config_file, "superd.user", error.problem, error.remedy, value)
+            raise ConfigError([fault]) from error
 
     def _reopen_log(self, config: Config) -> None:
         """Every reload opens the log anew, so that one may rotate it."""

@@ -15,7 +15,8 @@ from superd.master.births import fork
 from superd.master.loop import Loop
 from superd.master.services import Managed, Spawner
 from superd.wire.fds import Link, close_all, pair
-from superd.wire.messages import Phase, Retire, Role, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
+from superd.wire.messages import Retire, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
+from superd.wire.table import Phase, Role
 
 
 class SpawnerLife(Protocol):

@@ -25,7 +25,8 @@ from superd.kernel.identity import Identity
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
-from superd.wire.messages import Phase, Role, SpawnerFailed, SpawnerReady
+from superd.wire.messages import SpawnerFailed, SpawnerReady
+from superd.wire.table import Phase, Role
 
 
 @frozen

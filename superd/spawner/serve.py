@@ -29,11 +29,11 @@ from superd.wire.messages import (
     Ping,
     Pong,
     Retire,
-    Role,
     StartInstance,
     Told,
     Welcome,
 )
+from superd.wire.table import Role
 
 RETRY_S = 0.1
 """After fork, pipe or memory failed for want of a resource, that long until the next try."""

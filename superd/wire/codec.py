@@ -27,13 +27,10 @@ from superd.wire.messages import (
     Failed,
     Known,
     Peer,
-    Phase,
     Report,
-    Role,
-    Row,
     Started,
-    rows,
 )
+from superd.wire.table import Phase, Role, Row, rows
 
 # --- checked JSON for everything that is not hot -----------------------------------------------------------
 

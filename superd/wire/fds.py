@@ -19,7 +19,8 @@ from attrs import frozen
 
 from superd.errors import WireError
 from superd.wire.codec import Direction
-from superd.wire.messages import MAX_DESCRIPTORS, Phase, Role
+from superd.wire.messages import MAX_DESCRIPTORS
+from superd.wire.table import Phase, Role
 
 PACKET_BYTES = 64 * 1024
 _LAST, _MORE = b"\0", b"\1"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from superd.errors import WireError
 from superd.wire.codec import Direction
-from superd.wire.messages import TABLE, Phase, Role, Row
+from superd.wire.table import TABLE, Phase, Role, Row
 
 directions = pytest.mark.parametrize(
     ("sender", "receiver"), [pair for pair in itertools.permutations(Role, 2) if Direction.of(*pair).by_kind]

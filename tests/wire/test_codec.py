@@ -17,22 +17,19 @@ from superd.wire.codec import Direction, encode_connection, join_connections
 from superd.wire.messages import (
     MAX_BATCH,
     MAX_EVENTS,
-    TABLE,
     Connections,
     Ended,
     Known,
     ListenerDown,
     Peer,
-    Phase,
     Ping,
     Report,
-    Role,
-    Row,
     ServiceFaulty,
     ServiceSettings,
     ServiceUp,
     Started,
 )
+from superd.wire.table import TABLE, Phase, Role, Row
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=[f"{row.kind}-{row.message.__name__}" for row in TABLE])
 ANY_PEER = Peer(int(socket.AF_INET), bytes(4), 1, bytes(4), 2)

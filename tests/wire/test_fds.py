@@ -14,17 +14,8 @@ from helpers.forked import descriptors, in_child
 
 from superd.errors import WireError
 from superd.wire.fds import PACKET_BYTES, Link, close_all, pair, receive_packet, send_packet
-from superd.wire.messages import (
-    ListenerDown,
-    ListenerUp,
-    Phase,
-    Ping,
-    Ready,
-    ReloadResult,
-    Role,
-    Serve,
-    SpawnerWanted,
-)
+from superd.wire.messages import ListenerDown, ListenerUp, Ping, Ready, ReloadResult, Serve, SpawnerWanted
+from superd.wire.table import Phase, Role
 
 NEWS = ListenerUp(1, 0, "tcp://*:21", False)
 FILLER = ListenerDown(1, 0, "tcp://*:21", "x" * 4000)

@@ -1,0 +1,134 @@
+"""The table of messages: which there are, who may send them to whom, when, and how much at the most.
+
+What is not here does not exist; the receiver ends a sender who tries. Each request of an acceptor that was
+taken over by an attacker is safe by itself, since it names a service that the administrator configured:
+
+* it can have a spawner started for a service, which the first connection does anyway, or have one ended or
+  replaced, which delays that service;
+* it can have the configuration read again, from the file the administrator wrote, or superd stopped: what the
+  administrator's ``superctl`` does through it; an outage, not a privilege.
+
+A spawner may tell the master one thing, once: that it is ready, or why it could not be.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from superd.wire.messages import (
+    MAX_BATCH,
+    Connections,
+    DumpState,
+    Hello,
+    Kill,
+    Known,
+    ListenerDown,
+    ListenerUp,
+    Output,
+    Ping,
+    Pong,
+    Ready,
+    ReloadResult,
+    ReloadWanted,
+    Report,
+    Retire,
+    Serve,
+    ServiceDown,
+    ServiceFaulty,
+    ServiceUp,
+    Settings,
+    SpawnerDown,
+    SpawnerFailed,
+    SpawnerIdle,
+    SpawnerReady,
+    SpawnerStuck,
+    SpawnerUp,
+    SpawnerWanted,
+    StartInstance,
+    Stop,
+    Stopped,
+    StopWanted,
+    Told,
+    Welcome,
+)
+
+
+class Role(StrEnum):
+    """The three processes of superd."""
+
+    MASTER = "master"
+    ACCEPTOR = "acceptor"
+    SPAWNER = "spawner"
+
+
+class Phase(StrEnum):
+    """Where a link stands; the table says which message belongs to which."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+
+
+KIB = 1024
+
+
+@frozen
+class Row:
+    """One kind of message: its number on the wire, who sends it to whom, when, and how much at the most."""
+
+    kind: int
+    message: type
+    sender: Role
+    receiver: Role
+    phases: frozenset[Phase] = frozenset(Phase)
+    max_bytes: int = KIB
+    max_descriptors: int = 0
+
+
+_M, _A, _S = Role.MASTER, Role.ACCEPTOR, Role.SPAWNER
+_STARTING = frozenset({Phase.STARTING})
+_SERVING = frozenset({Phase.SERVING})
+
+TABLE: tuple[Row, ...] = (
+    Row(1, Settings, _M, _A, max_bytes=64 * KIB, max_descriptors=2),
+    Row(2, ServiceUp, _M, _A, max_bytes=1024 * KIB, max_descriptors=1),
+    Row(3, ListenerUp, _M, _A, max_descriptors=1),
+    Row(4, ListenerDown, _M, _A, max_bytes=4 * KIB),
+    Row(5, ServiceDown, _M, _A),
+    Row(6, ServiceFaulty, _M, _A, max_bytes=1024 * KIB),
+    Row(7, SpawnerUp, _M, _A, max_descriptors=1),
+    Row(8, SpawnerDown, _M, _A, max_bytes=4 * KIB),
+    Row(9, Serve, _M, _A),
+    Row(10, ReloadResult, _M, _A, max_bytes=4096 * KIB),
+    Row(11, Stop, _M, _A),
+    Row(12, DumpState, _M, _A),
+    Row(13, Ping, _M, _A),
+    Row(20, Ready, _A, _M, _STARTING),
+    Row(21, SpawnerWanted, _A, _M, _SERVING),
+    Row(22, SpawnerIdle, _A, _M, _SERVING),
+    Row(23, SpawnerStuck, _A, _M, _SERVING),
+    Row(24, ReloadWanted, _A, _M, _SERVING),
+    Row(25, StopWanted, _A, _M, _SERVING),
+    Row(26, Stopped, _A, _M, _SERVING),
+    Row(27, Pong, _A, _M),
+    Row(30, SpawnerReady, _S, _M, _STARTING),
+    Row(31, SpawnerFailed, _S, _M, _STARTING, max_bytes=4 * KIB),
+    Row(32, Retire, _M, _S),
+    Row(40, Hello, _A, _S),
+    Row(41, Connections, _A, _S, max_bytes=4 * KIB, max_descriptors=MAX_BATCH),
+    Row(42, StartInstance, _A, _S),
+    Row(43, Kill, _A, _S),
+    Row(44, Ping, _A, _S),
+    Row(50, Welcome, _S, _A),
+    Row(55, Told, _S, _A),
+    Row(54, Known, _S, _A, max_bytes=4 * KIB),
+    Row(51, Report, _S, _A, max_bytes=16 * KIB),
+    Row(52, Output, _S, _A, max_bytes=60 * KIB),
+    Row(53, Pong, _S, _A),
+)
+
+
+def rows(sender: Role, receiver: Role) -> tuple[Row, ...]:
+    """The part of the table that holds for one direction."""
+    return tuple(row for row in TABLE if row.sender is sender and row.receiver is receiver)
