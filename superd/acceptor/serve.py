@@ -10,14 +10,14 @@ from typing import Any
 
 import trio
 
-from superd import __version__
 from superd.acceptor.accept import Accepting, fixed_local
 from superd.acceptor.children import Children
-from superd.acceptor.control import Admission, Answer, Command, Control, Right
+from superd.acceptor.commands import Commands
+from superd.acceptor.control import Admission, Control
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.instances import Instances
 from superd.acceptor.poller import Poller
-from superd.acceptor.report import explain, state_lines, status
+from superd.acceptor.report import state_lines
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.spawners import Requests, Spawners
 from superd.acceptor.timers import Timers
@@ -33,7 +33,6 @@ from superd.wire.messages import (
     Pong,
     Ready,
     ReloadResult,
-    ReloadWanted,
     Serve,
     ServiceDown,
     ServiceFaulty,
@@ -46,7 +45,6 @@ from superd.wire.messages import (
     SpawnerWanted,
     Stop,
     Stopped,
-    StopWanted,
 )
 from superd.wire.table import Role
 
@@ -69,8 +67,6 @@ class Acceptor:
         self.timers = Timers()
         self.serving = False
         self.stopping: Stop | None = None
-        self._reloads: dict[int, trio.MemorySendChannel[ReloadResult]] = {}
-        self._reload_number = 0
         self._control_scope = trio.CancelScope()
         self._nursery: trio.Nursery
         self._orders: Mapping[type, Callable[[Any, list[int]], None]] = {
@@ -122,7 +118,8 @@ class Acceptor:
             told=lambda service, _: self._look_again(service),
         )
         self.spawners = Spawners(settings.epoch, self.poller, self.children, requests)
-        self.control = Control(self._commands(), _admission(settings))
+        self.commands = Commands(self.services, settings.config_file, self.say)
+        self.control = Control(self.commands.table(), _admission(settings))
 
     # --- the master ---
 
@@ -147,7 +144,6 @@ class Acceptor:
             self._nursery.cancel_scope.cancel()
 
     def _settings(self, message: Settings, descriptors: list[int]) -> None:
-        self.config_file = message.config_file
         self.control.admission = _admission(message)
         if message.log:
             log = descriptors.pop()
@@ -360,42 +356,8 @@ class Acceptor:
 
     # --- the administrator ---
 
-    def _commands(self) -> Mapping[str, Command]:
-        return {
-            "status": Command(Right.READ, self._answer_status),
-            "explain": Command(Right.READ, self._answer_explain),
-            "reload": Command(Right.CHANGE, self._answer_reload),
-            "stop": Command(Right.CHANGE, self._answer_stop),
-        }
-
-    async def _answer_status(self, _: Mapping[str, Any]) -> Answer:
-        shown = [service for service in self.services.values() if not service.retired]
-        about = {"version": __version__, "config": self.config_file, "master": os.getppid()}
-        return {"ok": True, "superd": about, "services": status(shown)}
-
-    async def _answer_explain(self, request: Mapping[str, Any]) -> Answer:
-        for service in self.services.values():
-            if service.settings.name == request.get("service") and not service.retired:
-                return {"ok": True, "service": explain(service)}
-        return {"ok": False, "error": "no-service", "lines": [f"no service {request.get('service')!r}"]}
-
-    async def _answer_reload(self, _: Mapping[str, Any]) -> Answer:
-        self._reload_number += 1
-        number = self._reload_number
-        send, receive = trio.open_memory_channel[ReloadResult](1)
-        self._reloads[number] = send
-        self.say(ReloadWanted(number))
-        result = await receive.receive()
-        return {"ok": result.ok, "error": "" if result.ok else "faults", "lines": list(result.lines)}
-
     def _reload_result(self, message: ReloadResult, _: list[int]) -> None:
-        waiting = self._reloads.pop(message.request, None)
-        if waiting is not None:
-            waiting.send_nowait(message)
-
-    async def _answer_stop(self, request: Mapping[str, Any]) -> Answer:
-        self.say(StopWanted(bool(request.get("children"))))
-        return {"ok": True, "lines": ["stopping"]}
+        self.commands.reloaded(message)
 
     def _dump_state(self, _: DumpState, __: list[int]) -> None:
         for fields in state_lines(self.services.values()):
