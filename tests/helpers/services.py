@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from superd.config.model import Listen, Scheme, Service
@@ -17,7 +18,8 @@ def listen(text: str) -> Listen:
 
 
 def service(name: str = "ftp", *texts: str, **settings: Any) -> Service:
-    """A service called ``name`` on the ``listen`` values ``texts``, all else as by default."""
+    """A service called ``name`` on the ``listen`` values ``texts``, run by whoever runs the tests."""
     settings.setdefault("exec", ("/bin/true",))
+    settings.setdefault("user", str(os.getuid()))
     settings.setdefault("source_file", "superd.toml")
     return Service(name=name, listen=tuple(map(listen, texts)), **settings)
