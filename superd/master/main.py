@@ -266,16 +266,9 @@ class Master:
             fault = Fault(self.config_file, "superd.user", error.problem, error.remedy, value)
             raise ConfigError([fault]) from error
 
-    def _rotate_log(self) -> None:
-        """A faulty configuration must not keep the log from being rotated."""
-        try:
-            self._use_log(Log(self.config.settings, self.config_file))
-        except ConfigError:
-            return  # what is open still serves
-        self._send_settings()
-
-    def _use_log(self, log: Log) -> None:
+    def _reopen_log(self, config: Config) -> None:
         """Every reload opens the log anew, so that one may rotate it."""
+        log = Log(config.settings, self.config_file)
         self.log.replace_sink(log.sink())
         self._log_file.close()
         self._log_file = log
