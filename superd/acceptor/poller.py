@@ -24,16 +24,17 @@ WRITE = select.EPOLLOUT
 
 
 class Poller:
-    """Calls back when a descriptor is ready. Level-triggered."""
+    """Calls back when a descriptor is ready, level-triggered unless asked otherwise."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
 
-    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
-        """Call ``callback`` whenever ``descriptor`` is readable, or its other end is gone."""
+    def watch(self, descriptor: int, callback: Callable[[], None], *, edge: bool = False) -> None:
+        """Call ``callback`` whenever ``descriptor`` is readable, or its other end is gone; with ``edge`` once for
+        each arrival, whoever reads it."""
         self._callbacks[descriptor] = callback
-        self._epoll.register(descriptor, READ)
+        self._epoll.register(descriptor, READ | select.EPOLLET if edge else READ)
 
     def watch_writing(self, descriptor: int, wanted: bool) -> None:
         """Call back for writing too (or no more)."""

@@ -15,6 +15,7 @@ from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
 from superd.acceptor.control import Admission, Control
 from superd.acceptor.dispatch import Dispatch
+from superd.acceptor.idle import Idle
 from superd.acceptor.instances import Instances
 from superd.acceptor.poller import Poller
 from superd.acceptor.report import state_lines
@@ -112,6 +113,7 @@ class Acceptor:
         self.accepting = Accepting(settings.epoch, self.dispatch, self.timers, self.poll, self._exhausted)
         self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
+        self.idle = Idle(self.poller, self.timers, self._instance_idle)
         requests = Requests(
             stuck=lambda service, spawner: self.say(SpawnerStuck(service.id, spawner.number)),
             idle=lambda service, spawner: self.say(SpawnerIdle(service.id, spawner.number)),
@@ -184,10 +186,13 @@ class Acceptor:
             service.retry = None
         self._end_instance(service)
 
-    def _end_instance(self, service: Service) -> None:
+    def _end_instance(self, service: Service, why: Outcome = Outcome.STOPPED) -> None:
         child = service.children.get(service.instance)
         if child is not None:
-            self.children.end(service, child, Outcome.STOPPED)
+            self.children.end(service, child, why)
+
+    def _instance_idle(self, service: Service) -> None:
+        self._end_instance(service, Outcome.IDLE)
 
     def _service_down(self, message: ServiceDown, _: list[int]) -> None:
         service = self.services[message.service]
@@ -235,6 +240,7 @@ class Acceptor:
         service.broken[message.listener] = message.name, message.reason
 
     def _close_listeners(self, service: Service) -> None:
+        self.idle.leave(service)
         for listener in service.listeners.values():
             if listener.polled:
                 self.poller.forget(listener.sock.fileno())
@@ -281,6 +287,8 @@ class Acceptor:
     def poll(self, service: Service) -> None:
         """Watch a service's listeners if it can take what comes, else leave that to the kernel."""
         wanted = self.serving and not self.stopping and self._can_take(service)
+        if not service.instance:
+            self.idle.leave(service)
         for listener in service.listeners.values():
             if listener.polled == wanted:
                 continue
@@ -289,6 +297,7 @@ class Acceptor:
                 self.poller.watch(listener.sock.fileno(), self._entrance(service, listener))
             else:
                 self.poller.forget(listener.sock.fileno())
+        self.idle.follow(service)
 
     def _can_take(self, service: Service) -> bool:
         if service.is_nowait:

@@ -127,7 +127,8 @@ _SERVICE = (
     Key("service", "runtime_max", "runtime_max_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long a child may run before it is ended."),
     Key("service", "idle_timeout", "idle_timeout_s", kinds.duration(low_s=0.001), '"infinity"',
-        "How long a child may stay without work before it is ended.", _WAIT),
+        "How long an instance may go without anything arriving and without an open connection before it is ended; "
+        "the next to knock starts another.", _WAIT),
     Key("service", "timeout_stop", "timeout_stop_s", kinds.duration(), '"10s"',
         "How long a child that is ended has from kill_signal to SIGKILL."),
     Key("service", "kill_signal", "kill_signal", kinds.SIGNAL, '"SIGTERM"',

@@ -6,13 +6,13 @@ import ipaddress
 import os
 import pwd
 import socket
-import sys
 from collections.abc import Iterator
 from itertools import islice
 
 from attrs import frozen
 
 from superd.kernel.endpoints import Endpoint
+from superd.kernel.procnet import Address, lines, parse_address
 
 _MAX_DESCRIPTORS = (
     200_000  # looked at in one search; a machine with more is told nothing rather than kept waiting
@@ -20,14 +20,12 @@ _MAX_DESCRIPTORS = (
 _LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
 _ACCEPTS = 0x10000  # __SO_ACCEPTCON, the Flags column of /proc/net/unix
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 @frozen
 class _Held:
     """A local address of /proc/net/{tcp,tcp6,udp,udp6} and the inode of its socket."""
 
-    host: _Address
+    host: Address
     port: int
     inode: int
 
@@ -65,46 +63,29 @@ def _inet_inodes(endpoint: Endpoint) -> list[int]:
     return []
 
 
-def _overlap(held: _Address, wanted: _Address) -> bool:
+def _overlap(held: Address, wanted: Address) -> bool:
     """A wildcard is in everybody's way; :: may be v6-only, which /proc does not tell."""
     return held == wanted or held.is_unspecified or wanted.is_unspecified
 
 
 def _held(table: str) -> Iterator[_Held]:
     """Yield the bound sockets of one table: all of udp, the listening ones of tcp (proc_pid_net(5))."""
-    for line in _lines(f"/proc/self/net/{table}"):
+    for line in lines(f"/proc/self/net/{table}"):
         columns = line.split()
         if table.startswith("udp") or columns[3] == _LISTEN:
             host, _, port = columns[1].partition(":")
-            yield _Held(_parse_address(host), int(port, 16), int(columns[9]))
-
-
-def _parse_address(text: str) -> _Address:
-    """Parse 8 or 32 hex digits: 32-bit words, each in the machine's own byte order."""
-    words = (int(text[start : start + 8], 16) for start in range(0, len(text), 8))
-    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
-    address = ipaddress.ip_address(packed)
-    return getattr(address, "ipv4_mapped", None) or address
+            yield _Held(parse_address(host), int(port, 16), int(columns[9]))
 
 
 def _unix_inodes(path: str) -> list[int]:
     """Return the sockets bound to a path; accepted connections, which carry it too, only if none listens."""
     bound: list[int] = []
     listening: list[int] = []
-    for line in _lines("/proc/self/net/unix"):
+    for line in lines("/proc/self/net/unix"):
         columns = line.rstrip("\n").split(maxsplit=7)  # the path comes last and may hold spaces
         if len(columns) == 8 and columns[7] == path:
             (listening if int(columns[3], 16) & _ACCEPTS else bound).append(int(columns[6]))
     return listening or bound
-
-
-def _lines(path: str) -> Iterator[str]:
-    """Yield the lines after the heading; a table is missing where its family is off."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as table:
-            yield from islice(table, 1, None)
-    except FileNotFoundError:
-        return
 
 
 def _holder(links: set[str]) -> int | None:

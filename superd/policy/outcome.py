@@ -13,7 +13,8 @@ class Outcome(StrEnum):
     CLEAN = "clean"  # exit status 0
     FAILED = "failed"  # another exit status
     SIGNALLED = "signalled"  # a signal ended it
-    TIMED_OUT = "timed-out"  # superd ended it after runtime_max or idle_timeout
+    TIMED_OUT = "timed-out"  # superd ended it after runtime_max
+    IDLE = "idle"  # superd ended it after idle_timeout
     STOPPED = "stopped"  # superd ended it because it was asked to
     NEVER_STARTED = "never-started"  # exec or fork failed
     LOST = "lost"  # its spawner died, so nobody saw the end

@@ -17,7 +17,8 @@ from kernel_endpoints import at_port, endpoint
 from superd.config.model import SocketOptions
 from superd.kernel import linux
 from superd.kernel.listen import Endpoint, ipv6_available, open_listener
-from superd.kernel.owners import _parse_address, port_owner
+from superd.kernel.owners import port_owner
+from superd.kernel.procnet import parse_address
 
 needs_ipv6 = pytest.mark.skipif(not ipv6_available(), reason="IPv6 is off here")
 
@@ -136,4 +137,4 @@ def test_the_kernels_spelling_of_addresses_is_read(
     """32-bit words of the network's byte order, printed as the machine's."""
     words = struct.unpack(f"={len(address.packed) // 4}I", address.packed)
     text = "".join(f"{word:08X}" for word in words)
-    assert _parse_address(text) == (getattr(address, "ipv4_mapped", None) or address)
+    assert parse_address(text) == (getattr(address, "ipv4_mapped", None) or address)
