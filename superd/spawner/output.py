@@ -98,11 +98,13 @@ class Outputs:
 
     @staticmethod
     def _lines(pipe: _Pipe, data: bytes, ended: bool) -> list[bytes]:
-        """Whole lines; a longer one than MAX_OUTPUT_BYTES is cut into several, so the rest stays bounded."""
+        """Whole lines; a longer one than MAX_OUTPUT_BYTES is cut into pieces of that length, so the rest stays
+        bounded."""
         *whole, rest = (pipe.rest + data).split(b"\n")
         if ended or len(rest) > MAX_OUTPUT_BYTES:
-            whole.append(rest)
-            rest = b""
+            cut = len(rest) if ended else len(rest) - len(rest) % MAX_OUTPUT_BYTES
+            whole.append(rest[:cut])
+            rest = rest[cut:]
         pipe.rest = rest
         return [
             line[cut : cut + MAX_OUTPUT_BYTES]
