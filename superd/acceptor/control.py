@@ -20,6 +20,8 @@ from attrs import define, frozen
 
 MAX_REQUEST_BYTES = 64 * 1024
 REQUEST_S = 10.0
+STRANGER_S = 0.1
+"""For who may nothing: enough for superctl, which says all at once, and too little to be in others' way."""
 MAX_CLIENTS = 32
 
 _SO_PEERGROUPS = 59  # include/uapi/asm-generic/socket.h, since Linux 4.13
@@ -87,42 +89,56 @@ class Control:
         """Accept clients until cancelled. Their conversations live in ``nursery``: a listener that is replaced
         on reload takes with it neither them nor the answer to that very reload."""
         sock = trio.socket.from_stdlib_socket(listener)
-        clients = trio.CapacityLimiter(MAX_CLIENTS)
+        clients = trio.Semaphore(MAX_CLIENTS)
         while True:
-            try:
-                peer, _ = await sock.accept()
-            except OSError:
-                await trio.sleep(0.1)  # out of descriptors: the clients that are here will leave
-                continue
-            nursery.start_soon(self._converse, peer, clients)
+            await clients.acquire()  # before accepting: those beyond the most wait in the kernel
+            nursery.start_soon(self._converse, await _accept(sock), clients)
 
-    async def _converse(self, peer: trio.socket.SocketType, clients: trio.CapacityLimiter) -> None:
-        with peer:
-            async with clients:
-                try:
-                    await self._answer(trio.SocketStream(peer), *credentials(peer))
-                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-                    return  # the client left
+    async def _converse(self, peer: trio.socket.SocketType, clients: trio.Semaphore) -> None:
+        try:
+            with peer:
+                await self._answer(trio.SocketStream(peer), *credentials(peer))
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            return  # the client left
+        finally:
+            clients.release()
 
     async def _answer(self, stream: trio.SocketStream, uid: int, gids: frozenset[int]) -> None:
+        right = self.admission.right(uid, gids)
         line = b""
-        with trio.move_on_after(REQUEST_S):
+        with trio.move_on_after(REQUEST_S if right else STRANGER_S):
             while not line.endswith(b"\n"):
                 part = await stream.receive_some(4096)
                 line += part
                 if not part or len(line) > MAX_REQUEST_BYTES:
                     break
-        answer = await self._execute(line, self.admission.right(uid, gids))
+        answer = await self._execute(line, right)
         await stream.send_all(json.dumps(answer).encode() + b"\n")
 
     async def _execute(self, line: bytes, right: Right) -> Answer:
+        if right is Right.NOTHING:
+            return _refusal(right)
         try:
             request = json.loads(line)
             command = self.commands[request["command"]]
         except (ValueError, KeyError, TypeError, RecursionError):
             return {"ok": False, "error": "bad-request", "lines": ["not a request that this superd knows"]}
         if right < command.right:
-            groups = "control_admin_group" if right is Right.READ else "control_group"
-            remedy = f"not allowed; root may, and members of the group that [superd] {groups} names"
-            return {"ok": False, "error": "permission", "lines": [remedy]}
+            return _refusal(right)
         return await command.answer(request)
+
+
+def _refusal(right: Right) -> Answer:
+    groups = "control_admin_group" if right is Right.READ else "control_group"
+    remedy = f"not allowed; root may, and members of the group that [superd] {groups} names"
+    return {"ok": False, "error": "permission", "lines": [remedy]}
+
+
+async def _accept(sock: trio.socket.SocketType) -> trio.socket.SocketType:
+    while True:
+        try:
+            peer, _ = await sock.accept()
+        except OSError:
+            await trio.sleep(0.1)  # out of descriptors: the clients that are here will leave
+        else:
+            return peer

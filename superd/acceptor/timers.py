@@ -21,21 +21,40 @@ class Timer:
         self.call = None
 
 
+_FEW = 64
+"""That many entries are never worth looking through."""
+
+
 class Timers:
-    """Calls functions when their time has come, on trio's clock."""
+    """Calls functions when their time has come, on trio's clock.
+
+    Cancelled ones are swept out when they may be half of all: a connection's ``runtime_max`` may be hours away
+    when the connection ends after milliseconds. So memory follows the timers that live, at a constant cost each.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._changed = trio.Event()
+        self._sweep_at = _FEW
+
+    def __len__(self) -> int:
+        return len(self._heap)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Call ``call`` in ``seconds``."""
         timer = Timer(call)
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
         heapq.heappush(self._heap, (trio.current_time() + seconds, next(self._order), timer))
         if self._heap[0][2] is timer:
             self._changed.set()
         return timer
+
+    def _sweep(self) -> None:
+        self._heap = [entry for entry in self._heap if entry[2].call is not None]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_FEW, 2 * len(self._heap))
 
     async def run(self, after: Callable[[], None]) -> None:
         """Serve for ever; ``after`` runs when calls were made."""

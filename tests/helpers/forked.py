@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -43,6 +46,15 @@ def _answer(function: Callable[[], object], writer: int) -> None:
     with os.fdopen(writer, "wb") as pipe:
         pickle.dump(answer, pipe)
     os._exit(0)
+
+
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """A folder that every user may enter; pytest's own are their owner's alone, and stay so."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def ended(pid: int) -> None:
