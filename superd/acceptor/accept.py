@@ -78,6 +78,7 @@ class Accepting:
         epoch: number of this acceptor; ids of two acceptors never meet.
         poll: asked to look again at whether a service is to be polled.
         exhausted: told (errno) when the machine or this process is out of something.
+        took: told how many connections were accepted at once.
     """
 
     def __init__(
@@ -87,12 +88,14 @@ class Accepting:
         timers: Timers,
         poll: Callable[[Service], None],
         exhausted: Callable[[Listener, OSError], None],
+        took: Callable[[int], None],
     ) -> None:
         self._next_id = epoch << 40
         self._dispatch = dispatch
         self._timers = timers
         self._poll = poll
         self._exhausted = exhausted
+        self._took = took
 
     def new_id(self) -> int:
         self._next_id += 1
@@ -118,6 +121,7 @@ class Accepting:
             listener.burst = min(MAX_BATCH, 2 * listener.burst)
         if batch:
             service.accepted += len(batch)
+            self._took(len(batch))
             self._dispatch.send(service, batch)
         if self._dispatch.room(service) <= 0:
             self._poll(service)

@@ -19,8 +19,44 @@ LINGER_S = 0.001
 TURN_S = 0.01
 """… and for how long at the most, if there is always more."""
 
+NAP_S = 0.001
+"""How long a busy acceptor lets connections gather."""
+
+FIRST_TRIAL_S, LAST_TRIAL_S = 0.05, 1.0
+"""When a nap gathered nothing, how long until it is tried again: doubling from the first to the last."""
+
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+
+
+class Moderation:
+    """Whether to let connections gather before taking them; pure.
+
+    Waking up costs more than accepting, so a busy acceptor takes several connections at a time, as network
+    cards moderate their interrupts. It finds out by trying: a nap after which several connections wait was
+    worth it; after two that were not, it is awake at once for whoever comes next, and tries again later.
+    """
+
+    def __init__(self) -> None:
+        self.napping = False
+        self._misses = 0
+        self._trial_s = FIRST_TRIAL_S
+        self._next_trial = 0.0
+
+    def took(self, connections: int, now: float) -> None:
+        """Connections were taken at one waking; decides about the next."""
+        if not self.napping:
+            self.napping = now >= self._next_trial
+            self._misses = 0
+        elif connections > 1:
+            self._misses = 0
+            self._trial_s = FIRST_TRIAL_S
+        else:
+            self._misses += 1
+            if self._misses > 1:
+                self.napping = False
+                self._next_trial = now + self._trial_s
+                self._trial_s = min(LAST_TRIAL_S, 2 * self._trial_s)
 
 
 class Poller:
@@ -29,6 +65,8 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
+        self._moderation = Moderation()
+        self.taken = 0  # connections accepted since it was last looked at
 
     def watch(self, descriptor: int, callback: Callable[[], None], *, edge: bool = False) -> None:
         """Call ``callback`` whenever ``descriptor`` is readable, or its other end is gone; with ``edge`` once for
@@ -54,8 +92,13 @@ class Poller:
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             turn_ends = time.monotonic() + TURN_S
-            while (ready := self._epoll.poll(LINGER_S)) and time.monotonic() < turn_ends:
+            while (ready := self._epoll.poll(LINGER_S)) and (now := time.monotonic()) < turn_ends:
                 self._call(ready)
+                if self.taken:
+                    self._moderation.took(self.taken, now)
+                    self.taken = 0
+                    if self._moderation.napping:
+                        time.sleep(NAP_S)
             self._call(ready)
             after()
 

@@ -110,7 +110,9 @@ class Acceptor:
     def _assemble(self, settings: Settings) -> None:
         self.log = Logger(Sink(SinkKind.STDERR, os.dup(2)), self.clock)
         self.dispatch = Dispatch(settings.credits, self.timers, self._want_spawner, self._lost, self.poll)
-        self.accepting = Accepting(settings.epoch, self.dispatch, self.timers, self.poll, self._exhausted)
+        self.accepting = Accepting(
+            settings.epoch, self.dispatch, self.timers, self.poll, self._exhausted, self._took
+        )
         self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
         self.idle = Idle(self.poller, self.timers, self._instance_idle)
@@ -322,6 +324,9 @@ class Acceptor:
     def _instance_ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
         self.instances.ended(service, lasted_s, outcome)
         self._consider_stopped()
+
+    def _took(self, connections: int) -> None:
+        self.poller.taken += connections
 
     def _exhausted(self, listener: Listener, error: OSError) -> None:
         self.log.log(

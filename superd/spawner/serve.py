@@ -41,6 +41,9 @@ RETRY_S = 0.1
 GIVE_UP_S = 30.0
 """A connection that could not be started for that long is closed and reported."""
 
+GATHER_MS = 1
+"""How long ended children wait for others to be reaped with them, unless work comes first."""
+
 WORK_BYTES = 4096 + 64
 """The longest packet of connections."""
 
@@ -82,6 +85,8 @@ class Spawner:
         self.epoll = select.epoll()
         self.parent = os.getppid()
         self.writing = False  # whether the epoll waits for the own link to take more
+        self.work_alone = select.poll()
+        self.work_alone.register(work, select.POLLIN)
         self._handlers: dict[int, Callable[[], None]] = {}
 
     def run(self) -> None:
@@ -125,6 +130,8 @@ class Spawner:
 
     def _signalled(self, signals: int) -> None:
         """A child ended, or the master did (PDEATHSIG); a SIGTERM of anybody else means nothing."""
+        if not self.is_instance:
+            self.work_alone.poll(GATHER_MS)
         numbers = linux.read_signals(signals)
         for pid in self.children.reap(time.monotonic()):
             pipe = self.outputs.ended(pid)
