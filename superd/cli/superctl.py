@@ -99,7 +99,7 @@ def ask(path: str, request: Mapping[str, Any]) -> Answer:
     except OSError as error:
         remedy = "is superd running? --control or SUPERD_CONTROL names another socket"
         raise ControlError(f"{path}: {error.strerror}; {remedy}", Exit.UNAVAILABLE) from error
-    if not data:
+    if not data.endswith(b"\n"):  # it ended, or was ended, while it answered
         raise ControlError(f"{path}: superd hung up without an answer", Exit.UNAVAILABLE)
     answer: Answer = json.loads(data)
     return answer

@@ -64,7 +64,7 @@ class Workshop:
         ours, self.work = pair()
         self.service = Service(1, settings(self.mode), ours)
         self.dispatch = Dispatch(self.credits, self.timers, self._want, self._lose, self._poll)
-        self.accepting = Accepting(1, self.dispatch, self.timers, self._poll, self._exhaust)
+        self.accepting = Accepting(1, self.dispatch, self.timers, self._poll, self._exhaust, lambda _: None)
         descriptor = os.dup(self.log_file.fileno())
         self.log = Logger(Sink(SinkKind.FILE, descriptor), lambda: 0.0, immediate=True)
 

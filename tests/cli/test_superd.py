@@ -1,0 +1,116 @@
+"""The daemon's command line: what it says, where, and with which exit code."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from superd import __version__
+from superd.cli import superd
+from superd.errors import Exit
+
+GOOD = '[services.ftp]\nlisten = ["tcp://127.0.0.1:2121"]\nexec = ["/bin/true"]\nuser = "nobody"\n'
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "superd.toml"
+    path.write_text(GOOD)
+    path.chmod(0o600)
+    return path
+
+
+def usage(argv: list[str]) -> int | str | None:
+    with pytest.raises(SystemExit) as caught:
+        superd.main(argv)
+    return caught.value.code
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert usage(["--version"]) == Exit.OK
+    assert capsys.readouterr().out == f"superd {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "problem"),
+    [
+        (["--no-such"], "unrecognized arguments: --no-such"),
+        (["-f"], "argument -f: expected one argument"),
+        (["file"], "unrecognized arguments: file"),
+        (["--no-system"], "--no-system goes with --check"),
+    ],
+)
+def test_usage_errors_exit_as_sysexits_has_it(
+    argv: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert usage(argv) == Exit.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: superd ")
+    assert err.endswith(f"superd: {problem}\n")
+
+
+def test_a_good_configuration_is_called_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert superd.main(["-f", str(config), "--check", "--no-system"]) == Exit.OK
+    assert capsys.readouterr().out == f"superd: {config}: 1 services, no faults\n"
+
+
+def test_all_faults_are_told_on_standard_error(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(GOOD.replace("nobody", "no-such-user").replace("/bin/true", "/no/such/program"))
+    assert superd.main(["-f", str(config), "--check"]) == Exit.CONFIG
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 2
+    assert all(line.startswith(f"superd: {config}: services.ftp.") for line in err.splitlines())
+
+
+def test_what_depends_on_this_machine_can_be_left_out(config: Path) -> None:
+    config.write_text(GOOD.replace("nobody", "no-such-user").replace("/bin/true", "/no/such/program"))
+    assert superd.main(["-f", str(config), "--check", "--no-system"]) == Exit.OK
+
+
+def test_a_service_that_is_switched_off_may_lack_anything(config: Path) -> None:
+    config.write_text(GOOD.replace("nobody", "no-such-user") + "enabled = false\n")
+    assert superd.main(["-f", str(config), "--check"]) == Exit.OK
+
+
+def test_faults_of_the_text_count_without_the_machine_too(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(GOOD + "no_such_key = 1\n")
+    assert superd.main(["-f", str(config), "--check", "--no-system"]) == Exit.CONFIG
+    assert "services.ftp.no_such_key" in capsys.readouterr().err
+
+
+def test_a_configuration_may_come_from_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(GOOD))
+    assert superd.main(["-f", "-", "--check", "--no-system"]) == Exit.OK
+    assert capsys.readouterr().out == "superd: -: 1 services, no faults\n"
+
+
+def test_warnings_are_no_faults(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text("")
+    assert superd.main(["-f", str(config), "--check", "--no-system"]) == Exit.OK
+    assert capsys.readouterr().err.startswith("superd: warning: ")
+
+
+@pytest.mark.parametrize("argv", [[], ["--check"]])
+def test_a_missing_file_is_a_fault(
+    tmp_path: Path, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "missing.toml"
+    assert superd.main(["-f", str(path), *argv]) == Exit.CONFIG
+    assert capsys.readouterr().err.startswith(f"superd: {path}: ")
+
+
+def test_the_package_runs_as_the_program(config: Path) -> None:
+    command = [sys.executable, "-m", "superd", "-f", str(config), "--check", "--no-system"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"superd: {config}: 1 services, no faults\n"

@@ -1,0 +1,117 @@
+"""What this machine lacks for a service is told with the key, the value and the remedy, all of it at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.forked import NOBODY, in_child, needs_root
+from helpers.services import service
+
+from superd.master.preflight import inspect
+
+
+def faults(acceptor_uid: int | None = None, **settings: Any) -> list[str]:
+    return [str(fault) for fault in inspect(service(**settings), acceptor_uid)[1]]
+
+
+def test_a_service_that_has_all_it_needs_gets_its_identity() -> None:
+    identity, found = inspect(service(), None)
+    assert found == []
+    assert identity is not None and identity.uid == os.getuid()
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        (
+            {"exec": ("/no/such",)},
+            'exec = "/no/such": no such program (No such file or directory); install it, or name another',
+        ),
+        ({"exec": ("/etc",)}, 'exec = "/etc": not a program; name a file'),
+        ({"exec": ("/etc/passwd",)}, 'exec = "/etc/passwd": not executable; chmod +x /etc/passwd'),
+        (
+            {"exec": ("ftpd",), "exec_path": "/no/such"},
+            'exec_path = "/no/such": no such program (No such file or directory); install it, or name another',
+        ),
+        (
+            {"working_directory": "/no/such"},
+            'working_directory = "/no/such": no such folder; make it, or name another',
+        ),
+        ({"working_directory": "/etc/passwd"}, 'working_directory = "/etc/passwd": not a folder; name one'),
+    ],
+)
+def test_what_is_missing_is_named(settings: dict[str, Any], fault: str) -> None:
+    assert faults(**settings) == [f"superd.toml: services.ftp.{fault}"]
+
+
+def test_everything_is_told_at_once() -> None:
+    found = faults(user="no-such-user", exec=("/no/such",), working_directory="/no/folder")
+    assert [line.split(" = ")[0] for line in found] == [
+        f"superd.toml: services.ftp.{key}" for key in ("user", "working_directory", "exec")
+    ]
+    assert found[0] == (
+        'superd.toml: services.ftp.user = "no-such-user": no user "no-such-user"; create it, or write its number'
+    )
+
+
+def test_paths_are_those_below_the_root_directory(tmp_path: Path) -> None:
+    (tmp_path / "ftpd").write_text("")
+    (tmp_path / "ftpd").chmod(0o755)
+    assert faults(root_directory=str(tmp_path), exec=("/ftpd",)) == []
+    assert len(faults(root_directory=str(tmp_path), exec=("/bin/true",))) == 1
+    missing = faults(root_directory=str(tmp_path / "jail"), exec=("/ftpd",))
+    assert missing[0] == (
+        f'superd.toml: services.ftp.root_directory = "{tmp_path}/jail": no such folder; make it, or name another'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("A=1\nsecret\n", "line 2: not NAME=value; write NAME=value, one a line"),
+        ("A='secret", "line 1: no closing quote; write NAME=value, one a line"),
+    ],
+)
+def test_an_environment_file_is_read_and_its_content_is_not_shown(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    path = tmp_path / "env"
+    path.write_text(text)
+    path.chmod(0o600)
+    (found,) = faults(environment_file=str(path))
+    assert found == f'superd.toml: services.ftp.environment_file = "{path}": {problem}'
+
+
+@needs_root
+def test_root_serves_nobody_unasked() -> None:
+    assert faults(user="") == [
+        'superd.toml: services.ftp.user: missing; write user = "NAME" '
+        "(superd runs as root, its services never by default)"
+    ]
+
+
+@needs_root
+def test_no_service_is_the_acceptor() -> None:
+    (found,) = faults(acceptor_uid=NOBODY, user="nobody")
+    assert found == (
+        'superd.toml: services.ftp.user = "nobody": the acceptor\'s own user; give the service a user of its own'
+    )
+
+
+@needs_root
+def test_an_ordinary_user_serves_as_himself_alone() -> None:
+    def as_nobody() -> tuple[list[str], list[str], list[str]]:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        return faults(user=""), faults(user="nobody"), faults(user="daemon")
+
+    unnamed, own, other = in_child(as_nobody)
+    assert (unnamed, own) == ([], [])
+    assert other == [
+        'superd.toml: services.ftp.user = "daemon": only root can run it as another user; start superd as '
+        "root, or leave user out"
+    ]
