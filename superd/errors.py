@@ -6,7 +6,9 @@ Faults are collected and reported all at once, never one a run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 from attrs import frozen
 
@@ -55,10 +57,17 @@ class SuperdError(Exception):
 
 
 class ConfigError(SuperdError):
-    """The configuration cannot be used. Carries every fault that was found."""
+    """The configuration cannot be used. Carries every fault that was found.
 
-    def __init__(self, faults: list[Fault] | tuple[Fault, ...]) -> None:
+    Args:
+        faults: what is wrong.
+        services: the services that could be made out all the same, so that a check can go on with what this
+            machine lacks for them and report that too.
+    """
+
+    def __init__(self, faults: Sequence[Fault], services: Sequence[Any] = ()) -> None:
         self.faults = tuple(faults)
+        self.services = tuple(services)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 

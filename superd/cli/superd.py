@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 from superd import __version__
 from superd.config.load import load
-from superd.config.model import Config, Service
+from superd.config.model import Config, Service, SuperdSettings
 from superd.config.places import CONFIG_FILE
 from superd.errors import ConfigError, Exit, Fault
 from superd.kernel import linux
@@ -55,10 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     if options.no_system and not options.check:
         parser().error("--no-system goes with --check")
     try:
-        config = load(options.file, system=not options.no_system)
         if options.check:
-            return _check(config, options.file, system=not options.no_system)
-        return _serve(config, options)
+            return _check(options.file, system=not options.no_system)
+        return _serve(load(options.file), options)
     except ConfigError as error:
         for fault in error.faults:
             print(f"superd: {fault}", file=sys.stderr)
@@ -68,20 +67,31 @@ def main(argv: list[str] | None = None) -> int:
         return Exit.PERMISSION
 
 
-def _check(config: Config, file: str, *, system: bool) -> int:
-    """All that can be said about a configuration without putting it into force."""
+def _check(file: str, *, system: bool) -> int:
+    """All that can be said about a configuration without putting it into force.
+
+    Raises:
+        ConfigError: with what is wrong in the file and what this machine lacks, together.
+    """
+    try:
+        config = load(file, system=system)
+    except ConfigError as error:
+        known = {fault.key for fault in error.faults}
+        lacking = _lacking(error.services, SuperdSettings()) if system else []
+        raise ConfigError((*error.faults, *(one for one in lacking if one.key not in known))) from error
     for warning in config.warnings:
         print(f"superd: warning: {warning}", file=sys.stderr)
-    if system:
-        uid = acceptor_identity(config.settings.user).uid if os.geteuid() == 0 else None
-        faults: list[Fault] = []
-        for service in config.services.values():
-            if service.enabled:
-                faults += inspect(service, uid)[1]
-        if faults:
-            raise ConfigError(faults)
+    faults = _lacking(config.services.values(), config.settings) if system else []
+    if faults:
+        raise ConfigError(faults)
     print(f"superd: {file}: {len(config.services)} services, no faults")
     return Exit.OK
+
+
+def _lacking(services: Iterable[Service], settings: SuperdSettings) -> list[Fault]:
+    """What this machine lacks for services that are enabled."""
+    uid = acceptor_identity(settings.user).uid if os.geteuid() == 0 else None
+    return [fault for service in services if service.enabled for fault in inspect(service, uid)[1]]
 
 
 def _serve(config: Config, options: argparse.Namespace) -> int:

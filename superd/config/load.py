@@ -17,7 +17,7 @@ import socket
 import sys
 from typing import Literal, TextIO
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from superd.config import checks
 from superd.config.addresses import LookupPort
@@ -74,7 +74,12 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Conf
         faults += checks.check_service(draft, superd_user, system=system)
     faults += checks.check_together(drafts)
     if faults:
-        raise ConfigError(tuple(dict.fromkeys(faults)))  # a default's fault shows in every service
+        legible = [
+            build(evolve(draft, values={"listen": (), **draft.values}))
+            for draft in drafts
+            if "exec" in draft.values
+        ]
+        raise ConfigError(tuple(dict.fromkeys(faults)), legible)  # a default's fault shows in every service
     return _config(main, documents, settings, drafts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,18 @@ def test_the_package_runs_as_the_program(config: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"superd: {config}: 1 services, no faults\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's services need not name a user")
+def test_what_the_file_has_wrong_and_what_the_machine_lacks_are_told_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "superd.toml"
+    path.write_text(
+        '[services.x]\nlisten = ["tcp://*:99999"]\nexec = ["/no/such/program"]\nuser = "no-such-user"\nusr = "y"\n'
+    )
+    path.chmod(0o600)
+    assert superd.main(["-f", str(path), "--check"]) == Exit.CONFIG
+    told = capsys.readouterr().err
+    for key in ("services.x.usr", "services.x.listen", "services.x.exec", "services.x.user"):
+        assert f"{path}: {key}" in told
