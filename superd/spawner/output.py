@@ -83,7 +83,11 @@ class Outputs:
         return self._young.pop(pid, None)
 
     def read(self, descriptor: int, now: float) -> tuple[list[Output], bool]:
-        """What came on one pipe as messages to send, and whether the pipe is at its end (and closed now)."""
+        """What came on one pipe as messages to send, and whether the pipe is at its end (and closed now).
+
+        It may be one that nobody watches yet: an epoll goes on telling of a closed descriptor's number as long as
+        a child that is just being executed has it open (vfork returns before exec closes it).
+        """
         pipe = self._pipes[descriptor]
         try:
             data = os.read(descriptor, READ_BYTES)
@@ -93,6 +97,7 @@ class Outputs:
         lines = self._lines(pipe, data, ended)
         if ended:
             del self._pipes[descriptor]
+            self._young.pop(pipe.pid, None)
             os.close(descriptor)
         return self._messages(pipe, lines, now), ended
 
