@@ -60,6 +60,8 @@ class Children:
             service.failures = 0
             self._log_start(service, child, event)
         child.pid, child.spawner = event.pid, spawner.number
+        if child.ending:  # while it was still under way
+            self._signal(service, child, service.settings.kill_signal)
         if service.settings.runtime_max_s >= 0 and child.timer is None:
             child.timer = self._timers.after(
                 service.settings.runtime_max_s, lambda: self.end(service, child, Outcome.TIMED_OUT)
@@ -95,18 +97,18 @@ class Children:
 
     def _failed(self, service: Service, event: Failed) -> None:
         child = self._forget(service, event.id)
-        if child is None:
-            return
+        source = child.source if child is not None else "unknown"  # an earlier acceptor's connection
         self._dispatch.acknowledged(service, event.id)
         self._log.log(
             EventName.ERROR,
             Level.ERR,
             f"cannot start {service.settings.program[0]}: {os.strerror(event.errno)}",
             service=service.settings.name,
-            source=child.source,
+            source=source,
             outcome=Outcome.NEVER_STARTED.value,
         )
-        self._after_end(service, child, 0.0, Outcome.NEVER_STARTED)
+        if child is not None:
+            self._after_end(service, child, 0.0, Outcome.NEVER_STARTED)
 
     def lost(self, service: Service, ids: Iterable[int]) -> None:
         """Children whose spawner died: they may run on, but nobody will see them end."""

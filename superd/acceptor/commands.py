@@ -72,4 +72,4 @@ class Commands:
 
     async def _stop(self, request: Mapping[str, Any]) -> Answer:
         self._say(StopWanted(bool(request.get("children"))))
-        return {"ok": True, "lines": ["stopping"]}
+        return {"ok": True, "master": os.getppid(), "lines": ["stopping"]}

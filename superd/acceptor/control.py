@@ -113,7 +113,8 @@ class Control:
                 if not part or len(line) > MAX_REQUEST_BYTES:
                     break
         answer = await self._execute(line, right)
-        await stream.send_all(json.dumps(answer).encode() + b"\n")
+        with trio.move_on_after(REQUEST_S):
+            await stream.send_all(json.dumps(answer).encode() + b"\n")
 
     async def _execute(self, line: bytes, right: Right) -> Answer:
         if right is Right.NOTHING:

@@ -118,6 +118,8 @@ class Dispatch:
             then()
             self._poll(service)
 
+        if service.retry is not None:
+            service.retry.cancel()
         service.retry = self._timers.after(seconds, again)
         self._poll(service)
         return seconds

@@ -149,6 +149,7 @@ class Acceptor:
 
     def _settings(self, message: Settings, descriptors: list[int]) -> None:
         self.control.admission = _admission(message)
+        self.dispatch.credits = message.credits
         if message.log:
             log = descriptors.pop()
             self.log.replace_sink(
@@ -353,7 +354,7 @@ class Acceptor:
         self.stopping = message
         self.instances.stopping = True
         for service in self.services.values():
-            self.dispatch.drop_parked(service)
+            self.children.lost(service, self.dispatch.drop_parked(service))
             self._close_listeners(service)
             for child in list(service.children.values()):
                 if message.children or child.id == service.instance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -64,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     except ControlError as error:
         print(f"superctl: {error}", file=sys.stderr)
         return error.code
+    if options.command == "stop" and answer["ok"]:
+        _await_end(answer["master"])
     if options.json:
         print(json.dumps(answer, indent=2))
     else:
@@ -103,6 +106,18 @@ def ask(path: str, request: Mapping[str, Any]) -> Answer:
         raise ControlError(f"{path}: superd hung up without an answer", Exit.UNAVAILABLE)
     answer: Answer = json.loads(data)
     return answer
+
+
+def _await_end(pid: int) -> None:
+    """Wait until a process is gone, as ``systemctl stop`` does: who stops superd wants its ports."""
+    try:
+        master = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    waiting = select.poll()
+    waiting.register(master, select.POLLIN)
+    waiting.poll()
+    os.close(master)
 
 
 def _complain(answer: Answer) -> None:

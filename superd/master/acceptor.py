@@ -30,7 +30,7 @@ class AcceptorKeeper:
         identity: whom it runs as.
         environ: the few variables it is given.
         introduce: tells a new acceptor all there is.
-        heard: given each of its messages.
+        heard: given each of its messages, and the descriptors that came with it, which are closed afterwards.
         warn: logs what happened to it.
     """
 
@@ -40,7 +40,7 @@ class AcceptorKeeper:
         identity: Identity,
         environ: Mapping[str, str],
         introduce: Callable[[], None],
-        heard: Callable[[Any], None],
+        heard: Callable[[Any, list[int]], None],
         warn: Callable[[str], None],
     ) -> None:
         self.epoch = 0
@@ -53,7 +53,7 @@ class AcceptorKeeper:
         self._warn = warn
         self._link: Link | None = None
         self._pinged = self._ponged = 0
-        self._deaths = 0
+        self.deaths = 0
         self._born = 0.0
         self._reason = ""
 
@@ -103,8 +103,10 @@ class AcceptorKeeper:
             link.flush()
             self._loop.watch_writing(link.fileno(), link.wants_write)
             for received in link.receive():
-                close_all(received.descriptors)  # the table allows none from it
-                self._heard(received.message)
+                try:
+                    self._heard(received.message, received.descriptors)
+                finally:
+                    close_all(received.descriptors)
                 if self._link is not link:
                     return
         except (EOFError, OSError):
@@ -153,9 +155,9 @@ class AcceptorKeeper:
         self.pid = 0
         self._hang_up()
         how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else str(status >> 8)
+        self.deaths = 0 if time.monotonic() - self._born > STEADY_S else self.deaths + 1
+        self._loop.after(min(LAST_DELAY_S, FIRST_DELAY_S * 2 ** min(self.deaths, 10)), self._restart)
         self._warn(f"the acceptor (pid {pid}) ended ({self._reason or how}); starting another")
-        self._deaths = 0 if time.monotonic() - self._born > STEADY_S else self._deaths + 1
-        self._loop.after(min(LAST_DELAY_S, FIRST_DELAY_S * 2 ** min(self._deaths, 10)), self._restart)
         return True
 
     def _restart(self) -> None:

@@ -22,6 +22,7 @@ from superd.kernel.listen import inherited_listeners
 from superd.kernel.notify import Notifier
 from superd.log import EventName, Level, Logger
 from superd.master.acceptor import AcceptorKeeper
+from superd.master.births import BirthError
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
 from superd.master.outside import ControlSocket, Log, control_groups, settings_message
@@ -31,6 +32,9 @@ from superd.master.requests import ANSWERS
 from superd.master.services import Managed
 from superd.master.spawners import SpawnerLife, Spawners
 from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
+
+MOST_STILLBORN = 3
+"""After that many acceptors that never served, superd gives up: whoever started it waits for a word."""
 
 STOP_MARGIN_S = 5.0
 """Longer than the longest ``timeout_stop`` by that much: then the acceptor is not waited for any more."""
@@ -70,6 +74,7 @@ class Master:
         self.config = config
         self.loop = Loop()
         self.stopping = False
+        self._failure = ""
         self._ready: Callable[[], None] | None = ready
         self._notifier = Notifier(environ)
         self._adoptable = Adoptable(inherited_listeners(environ, os.getpid()))
@@ -101,7 +106,7 @@ class Master:
         """Serve until stopped.
 
         Raises:
-            BirthError: the first acceptor cannot be executed.
+            BirthError: no acceptor can be executed, or none comes as far as serving.
         """
         linux.set_child_subreaper()
         self.loop.on_signals(
@@ -111,6 +116,7 @@ class Master:
                 (signal.SIGTERM, self.stop),
                 (signal.SIGINT, self.stop),
                 (signal.SIGUSR1, lambda: self.tell(DumpState())),
+                (signal.SIGUSR2, self._refuse_upgrade),
             )
         )
         for warning in self.config.warnings:
@@ -123,6 +129,8 @@ class Master:
             )
         self.acceptor.start()
         self.loop.run()
+        if self._failure:
+            raise BirthError(self._failure)
 
     def now_ready(self) -> None:
         """The acceptor serves."""
@@ -146,8 +154,8 @@ class Master:
     def tell(self, message: object, descriptors: list[int] | None = None) -> None:
         self.acceptor.tell(message, descriptors)
 
-    def _heard(self, message: object) -> None:
-        ANSWERS[type(message)](self, message)
+    def _heard(self, message: object, descriptors: list[int]) -> None:
+        ANSWERS[type(message)](self, message, descriptors)
 
     def _introduce(self) -> None:
         """Tell a new acceptor the world: the same messages, in the same order, at start and after a crash."""
@@ -168,8 +176,15 @@ class Master:
         )
         self.tell(message, descriptors)
 
+    def _refuse_upgrade(self) -> None:
+        """SIGUSR2, which would end a process that does not know it."""
+        self.log.log(EventName.WARNING, Level.WARNING, "SIGUSR2 means nothing to this version; restart it")
+
     def _warn_of_acceptor(self, text: str) -> None:
         self.log.log(EventName.ACCEPTOR, Level.WARNING, text)
+        if self._ready is not None and self.acceptor.deaths >= MOST_STILLBORN:
+            self._failure = "the acceptor ends again and again before it serves; what it said is above"
+            self.finish()
 
     def _warn_of_service(self, managed: Managed, text: str) -> None:
         self.log.log(EventName.SPAWNER, Level.WARNING, text, service=managed.service.name)

@@ -113,9 +113,11 @@ class Registry:
     def _recheck(self, managed: Managed) -> None:
         """What a service lacked may be there now."""
         managed.retry = None
+        before = managed.fault
         self._bring_up(managed)
         if not managed.fault:
             self._log.log(EventName.LISTEN, Level.NOTICE, "service is on again", service=managed.service.name)
+        if managed.fault != before:
             self.announce(managed)
 
     def recheck_faulty(self) -> None:

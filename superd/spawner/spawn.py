@@ -61,9 +61,10 @@ def fork_exec(
         OSError: of fork, of a limit, or of exec.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(path, argv, environment, descriptors, limits, death_signal, writer)
+        _become(path, argv, environment, descriptors, limits, death_signal, parent, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         failure = pipe.read(4)
@@ -81,6 +82,7 @@ def _become(
     descriptors: Sequence[int],
     limits: Mapping[str, ResourceLimit],
     death_signal: int | None,
+    parent: int,
     report: int,
 ) -> NoReturn:
     """The child's side of ``fork_exec``: everything here runs between fork and exec."""
@@ -93,6 +95,8 @@ def _become(
         _place(descriptors)
         if death_signal is not None:
             linux.set_parent_death_signal(death_signal)
+            if os.getppid() != parent:  # it died before it was asked to tell
+                os._exit(127)
         made = environment(os.getpid())
         rlimits.apply(limits)
         os.execve(path, argv, made)  # noqa: S606  no shell is what we want
