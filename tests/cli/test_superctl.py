@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,8 +148,10 @@ def test_json_is_what_superd_answered(daemon: Daemon, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(("argv", "children"), [(["stop"], False), (["stop", "--children"], True)])
 def test_stop_says_whether_children_end_too(daemon: Daemon, argv: list[str], children: bool) -> None:
-    asked = daemon(says({"ok": True, "lines": ["stopping"]}))
-    assert superctl.main(argv) == Exit.OK
+    with subprocess.Popen(["/bin/sleep", "0.1"]) as master:
+        asked = daemon(says({"ok": True, "master": master.pid, "lines": ["stopping"]}))
+        assert superctl.main(argv) == Exit.OK
+        assert master.poll() is not None, "stop returned while the master was still there"
     assert asked == [{"command": "stop", "children": children}]
 
 
