@@ -18,7 +18,7 @@ PACKAGE = ROOT / "superd"
 
 LAYERS = (
     ("errors", "units"),
-    ("config", "policy", "wire.messages", "wire.table", "wire.codec"),
+    ("config", "policy", "wire.messages", "wire.datagrams", "wire.table", "wire.codec"),
     ("kernel", "log", "wire.fds"),
     ("master", "acceptor", "spawner"),
     ("cli", "__main__"),

@@ -114,9 +114,9 @@ class Accepting:
             except OSError as error:
                 if error.errno in _IGNORED:
                     continue
-                self._back_off(listener, error)
+                self.back_off(listener, error)
                 break
-            batch.append(self._admit(listener, descriptor, address))
+            batch.append(self.admit(listener, descriptor, address))
         else:
             listener.burst = min(MAX_BATCH, 2 * listener.burst)
         if batch:
@@ -126,13 +126,14 @@ class Accepting:
         if self._dispatch.room(service) <= 0:
             self._poll(service)
 
-    def _admit(self, listener: Listener, descriptor: int, address: Any) -> tuple[int, bytes, int]:
+    def admit(self, listener: Listener, descriptor: int, address: Any) -> tuple[int, bytes, int]:
+        """Give a connection its id and count it among the children; returns what ``Dispatch.send`` takes."""
         self._next_id = id_ = self._next_id + 1
         peer, source, port = identify(listener, descriptor, address)
         listener.service.children[id_] = Child(id_, source, port)
         return id_, encode_connection(id_, peer), descriptor
 
-    def _back_off(self, listener: Listener, error: OSError) -> None:
+    def back_off(self, listener: Listener, error: OSError) -> None:
         """EMFILE, ENFILE, ENOBUFS, ENOMEM: leave the queue to the kernel for a moment, else we would spin."""
         service = listener.service
         self._exhausted(listener, error)
@@ -163,4 +164,5 @@ def identify(listener: Listener, descriptor: int, address: Any) -> tuple[Peer, s
             host, local_port = connection.getsockname()[:2]
         local = pack(host)[1], local_port
     scope = address[3] if len(address) == 4 else 0
-    return Peer(family, remote, address[1], local[0], local[1], scope), source, address[1]
+    peer = Peer(family, remote, address[1], local[0], local[1], scope, datagram=listener.datagram)
+    return peer, source, address[1]

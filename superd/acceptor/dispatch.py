@@ -54,7 +54,9 @@ class Dispatch:
 
     def room(self, service: Service) -> int:
         """How many more connections the service may have under way."""
-        return 0 if service.parked or service.retry else self.credits - len(service.sent)
+        if service.parked or service.retry:
+            return 0
+        return self.credits - len(service.sent) - service.newcomers
 
     def send(self, service: Service, batch: list[tuple[int, bytes, int]]) -> None:
         """Send accepted connections (id, encoded peer, descriptor), or park them until the kernel takes them."""

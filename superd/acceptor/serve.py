@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import trio
@@ -14,6 +14,7 @@ from superd.acceptor.accept import Accepting, fixed_local
 from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
 from superd.acceptor.control import Admission, Control
+from superd.acceptor.datagrams import Datagrams
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.idle import Idle
 from superd.acceptor.instances import Instances
@@ -25,6 +26,7 @@ from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
 from superd.policy.outcome import Outcome
+from superd.wire.datagrams import PeerSocket
 from superd.wire.fds import Link, Received, close_all
 from superd.wire.messages import (
     DumpState,
@@ -77,6 +79,7 @@ class Acceptor:
             ServiceFaulty: self._service_faulty,
             ListenerUp: self._listener_up,
             ListenerDown: self._listener_down,
+            PeerSocket: lambda answer, descriptors: self.datagrams.answered(answer, descriptors),
             SpawnerUp: self._spawner_up,
             SpawnerDown: self._spawner_down,
             Serve: self._serve,
@@ -113,6 +116,9 @@ class Acceptor:
         self.accepting = Accepting(
             settings.epoch, self.dispatch, self.timers, self.poll, self._exhausted, self._took
         )
+        self.datagrams = Datagrams(
+            self.log, self.timers, self.poller, self.dispatch, self.accepting, self.say, self.poll
+        )
         self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
         self.idle = Idle(self.poller, self.timers, self._instance_idle)
@@ -127,10 +133,10 @@ class Acceptor:
 
     # --- the master ---
 
-    def say(self, message: object) -> None:
-        """Tell the master something. If it is gone, so are we, at the next turn."""
+    def say(self, message: object, descriptors: Sequence[int] = ()) -> None:
+        """Tell the master something. If it is gone, so are we, at the next turn. Descriptors are closed."""
         try:
-            self.link.post(message)
+            self.link.post(message, descriptors, close=True)
         except OSError:
             return
         if self.link.wants_write:
@@ -247,6 +253,7 @@ class Acceptor:
         for listener in service.listeners.values():
             if listener.polled:
                 self.poller.forget(listener.sock.fileno())
+            self.datagrams.forget(listener)
             listener.sock.close()
         service.listeners.clear()
         service.broken.clear()
@@ -310,7 +317,8 @@ class Acceptor:
 
     def _entrance(self, service: Service, listener: Listener) -> Callable[[], None]:
         if service.is_nowait:
-            return lambda: self.accepting.accept(listener)
+            take = self.datagrams.read if listener.datagram else self.accepting.accept
+            return lambda: take(listener)
         return lambda: self.instances.woken(listener)
 
     # --- what its parts ask for ---

@@ -89,6 +89,7 @@ class Service:
         sent: ids of connections sent and not yet acknowledged with a pid, in order; its length is the credit
             in use.
         parked: connections accepted that the kernel would not carry yet (id, encoded peer, descriptor).
+        newcomers: peers of UDP listeners whose own sockets are under way; they take room as if sent.
         retry: what it waits for after a failure: not polled until then.
     """
 
@@ -102,6 +103,7 @@ class Service:
     sent: dict[int, None] = field(factory=dict)
     suspect: dict[int, None] = field(factory=dict)
     parked: list[tuple[int, bytes, int]] = Factory(list)
+    newcomers: int = 0
     retry: Timer | None = None
     failures: int = 0
     asked_for_spawner: bool = False

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from superd.config.model import SocketOptions
 from superd.kernel import socketfiles
 from superd.kernel.endpoints import Endpoint, ipv6_available, plan_endpoints, socket_address
+from superd.kernel.peersockets import bind_beside_connected
 from superd.kernel.socketfiles import FileId
 from superd.kernel.sockopts import apply_options
 
@@ -144,6 +145,8 @@ def _bind(sock: socket.socket, endpoint: Endpoint, options: SocketOptions) -> No
     try:
         if endpoint.has_socket_file:
             socketfiles.bind_file(sock, str(endpoint.address), options)
+        elif endpoint.is_udp:
+            bind_beside_connected(sock, endpoint)
         else:
             sock.bind(socket_address(endpoint))
     except OSError as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from superd.config.model import Mode, Service
+import attrs
+
+from superd.config.model import Mode, Service, SocketOptions
 from superd.kernel.endpoints import Endpoint, ipv6_available, plan_endpoints
 from superd.kernel.listen import (
     apply_options,
@@ -17,6 +19,7 @@ from superd.kernel.listen import (
     socket_file_id,
 )
 from superd.kernel.owners import port_owner
+from superd.kernel.peersockets import lead_group, open_member
 from superd.master.loop import Loop
 from superd.master.services import Listener, Managed
 
@@ -59,14 +62,8 @@ def plan(service: Service) -> list[Listener]:
 
 def open_one(listener: Listener, service: Service, adoptable: Adoptable | None = None) -> bool:
     """Open a listener, or note why it cannot be; True when it is open."""
-    nonblocking = service.mode is Mode.NOWAIT
     try:
-        sock = adoptable.take(listener.endpoint) if adoptable else None
-        if sock is None:
-            sock = open_listener(listener.endpoint, service.socket, nonblocking=nonblocking)
-            listener.file_id = socket_file_id(listener.endpoint)
-        else:
-            adapt(sock, listener.endpoint, service)
+        sock = _opened(listener, service, adoptable)
     except OSError as error:
         listener.reason = _explain(listener.endpoint, error)
         listener.may_come = error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV)
@@ -76,12 +73,59 @@ def open_one(listener: Listener, service: Service, adoptable: Adoptable | None =
     return True
 
 
+def _opened(listener: Listener, service: Service, adoptable: Adoptable | None) -> socket.socket:
+    endpoint = listener.endpoint
+    sock = adoptable.take(endpoint) if adoptable else None
+    try:
+        if sock is not None:
+            adapt(sock, endpoint, service)
+            return sock
+        nonblocking = service.mode is Mode.NOWAIT
+        sock = open_listener(endpoint, _options(endpoint, service), nonblocking=nonblocking)
+        if _has_peers(endpoint, service):
+            lead_group(sock, endpoint, service.socket)
+    except BaseException:
+        if sock is not None:
+            sock.close()
+        raise
+    listener.file_id = socket_file_id(endpoint)
+    return sock
+
+
 def adapt(sock: socket.socket, endpoint: Endpoint, service: Service) -> None:
     """Give a socket that is open already what its service asks for."""
     sock.setblocking(service.mode is not Mode.NOWAIT)
-    apply_options(sock, endpoint, service.socket)
+    apply_options(sock, endpoint, _options(endpoint, service))
     if endpoint.type != socket.SOCK_DGRAM:
         sock.listen(service.socket.backlog)
+    if _has_peers(endpoint, service):
+        lead_group(sock, endpoint, service.socket)
+
+
+def _has_peers(endpoint: Endpoint, service: Service) -> bool:
+    """Whether each peer of the listener gets a socket of its own."""
+    return endpoint.is_udp and service.mode is Mode.NOWAIT
+
+
+def _options(endpoint: Endpoint, service: Service) -> SocketOptions:
+    """``[socket]`` as it suits a listener: one that has peers shares its port with their sockets alone."""
+    return attrs.evolve(service.socket, reuse_port=False) if _has_peers(endpoint, service) else service.socket
+
+
+def sockets_with_peers(listeners: Iterable[Listener], service: Service) -> list[socket.socket]:
+    """Those of a service's listeners whose peers get sockets of their own, as far as they are open."""
+    return [one.sock for one in listeners if one.sock is not None and _has_peers(one.endpoint, service)]
+
+
+def open_peer(listener: Listener, service: Service) -> socket.socket:
+    """Open a socket for one peer of a UDP listener; the acceptor, who knows the peer, connects it.
+
+    Raises:
+        OSError: it cannot be had; ENOTCONN, there is no such listener (any more).
+    """
+    if listener.sock is None or not _has_peers(listener.endpoint, service):
+        raise OSError(errno.ENOTCONN, "the listener is closed")
+    return open_member(listener.sock, listener.endpoint, service.socket)
 
 
 def _explain(endpoint: Endpoint, error: OSError) -> str:

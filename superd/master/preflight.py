@@ -11,9 +11,10 @@ import stat
 from superd.config.envfile import parse_environment_file
 from superd.config.files import read_trusted
 from superd.config.findings import RejectedError
-from superd.config.model import Service
+from superd.config.model import Mode, Service
 from superd.errors import Fault
 from superd.kernel.identity import Identity, IdentityError, resolve
+from superd.kernel.peersockets import can_deliver
 
 Found = tuple[str, str] | None
 """A problem and its remedy, or nothing."""
@@ -29,7 +30,7 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
     Returns:
         The identity (None when it cannot be told) and every fault found.
     """
-    faults = list(_path_faults(service))
+    faults = [*_delivery_faults(service), *_path_faults(service)]
     try:
         identity = _identity(service, acceptor_uid)
     except IdentityError as error:
@@ -50,6 +51,15 @@ def _identity(service: Service, acceptor_uid: int | None) -> Identity:
     if identity.uid == acceptor_uid:
         raise IdentityError("the acceptor's own user", "give the service a user of its own")
     return identity
+
+
+def _delivery_faults(service: Service) -> list[Fault]:
+    """A child for each peer of a UDP listener takes a raw socket of the master's (kernel/peersockets.py)."""
+    has_udp = any(listen.scheme.is_datagram for listen in service.listen)
+    if service.mode is not Mode.NOWAIT or not has_udp or can_deliver():
+        return []
+    problem = "needs root: the first datagram of each peer is delivered through a raw socket"
+    return [_fault(service, "mode", f'"{service.mode}"', problem, 'use mode = "wait"')]
 
 
 def _path_faults(service: Service) -> list[Fault]:

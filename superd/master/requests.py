@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from superd.master import answers
+from superd.wire.datagrams import Deliver, PeerSocketWanted
 from superd.wire.messages import (
     Pong,
     Ready,
@@ -20,7 +21,7 @@ from superd.wire.messages import (
 if TYPE_CHECKING:
     from superd.master.main import Master
 
-ANSWERS: Mapping[type, Callable[[Master, Any], None]] = {
+ANSWERS: Mapping[type, Callable[[Master, Any, list[int]], None]] = {
     Ready: answers.answer_ready,
     SpawnerWanted: answers.answer_spawner_wanted,
     SpawnerIdle: answers.answer_spawner_idle,
@@ -29,4 +30,6 @@ ANSWERS: Mapping[type, Callable[[Master, Any], None]] = {
     StopWanted: answers.answer_stop_wanted,
     Stopped: answers.answer_stopped,
     Pong: answers.answer_pong,
+    PeerSocketWanted: answers.answer_peer_socket_wanted,
+    Deliver: answers.answer_deliver,
 }

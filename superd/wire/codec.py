@@ -1,7 +1,7 @@
 """Messages to bytes and back; pure. Whatever does not fit the table exactly is a ``WireError``.
 
-The two messages of the hot path (``Connections``, ``Report``) are fixed structs; all others are a JSON list of
-their fields, whose types are checked against the class when they arrive.
+The messages of the hot path (``Connections``, ``Report``) and the one that carries bytes (``Deliver``) are fixed
+structs; all others are a JSON list of their fields, whose types are checked against the class when they arrive.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import attrs
 from attrs import frozen
 
 from superd.errors import WireError
+from superd.wire.datagrams import MAX_DATAGRAM_BYTES, Deliver
 from superd.wire.messages import (
     MAX_BATCH,
     MAX_EVENTS,
@@ -100,7 +101,7 @@ def _decode_json(cls: type, body: bytes) -> Any:
     return _build(cls, values)
 
 
-# --- fixed structs for the hot path ------------------------------------------------------------------------
+# --- fixed structs for the hot path, and for bytes ----------------------------------------------------------
 
 _COUNT = struct.Struct("<H")
 _CONNECTION = struct.Struct("<QBBHHI16s16s")  # id family datagram remote_port local_port scope remote local
@@ -185,6 +186,22 @@ def _decode_report(_cls: type, body: bytes) -> Report:
     return Report(number, tuple(map(_decode_event, entries)))
 
 
+_DATAGRAM = struct.Struct("<QI")  # service, length of what follows
+
+
+def _encode_deliver(message: Deliver) -> bytes:
+    return _DATAGRAM.pack(message.service, len(message.payload)) + message.payload
+
+
+def _decode_deliver(_cls: type, body: bytes) -> Deliver:
+    if len(body) < _DATAGRAM.size:
+        raise WireError("Deliver: too short")
+    service, length = _DATAGRAM.unpack_from(body)
+    if length > MAX_DATAGRAM_BYTES or len(body) != _DATAGRAM.size + length:
+        raise WireError(f"Deliver: a datagram of {length} bytes in {len(body)}")
+    return Deliver(service, body[_DATAGRAM.size :])
+
+
 def _exact(
     body: bytes, offset: int, entry: struct.Struct, count: int, most: int
 ) -> typing.Iterator[tuple[Any, ...]]:
@@ -201,6 +218,7 @@ _HOT: Mapping[type, tuple[Callable[[Any], bytes], Callable[[type, bytes], Any]]]
         Connections: (_encode_connections, _decode_connections),
         Known: (_encode_connections, _decode_connections),
         Report: (_encode_report, _decode_report),
+        Deliver: (_encode_deliver, _decode_deliver),
     }
 )
 _COLD = (_encode_json, _decode_json)

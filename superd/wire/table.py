@@ -6,7 +6,13 @@ taken over by an attacker is safe by itself, since it names a service that the a
 * it can have a spawner started for a service, which the first connection does anyway, or have one ended or
   replaced, which delays that service;
 * it can have the configuration read again, from the file the administrator wrote, or superd stopped: what the
-  administrator's ``superctl`` does through it; an outage, not a privilege.
+  administrator's ``superctl`` does through it; an outage, not a privilege;
+* it can have a socket opened that is bound where a UDP listener of a nowait service is, which it holds anyway;
+* it can have the master, which owns raw sockets, send any datagram that is addressed to such a listener and comes
+  from the address that a socket bound there is connected to. Both addresses are the kernel's word, none is the
+  message's, and the packet never leaves the machine: its destination is an address of the machine, and it has no
+  hops left. Whatever that listener hears the acceptor reads, and passes on as it likes; so it could have made up
+  the same datagram without asking.
 
 A spawner may tell the master one thing, once: that it is ready, or why it could not be.
 """
@@ -17,6 +23,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from superd.wire.datagrams import Deliver, PeerSocket, PeerSocketWanted
 from superd.wire.messages import (
     MAX_BATCH,
     Connections,
@@ -104,6 +111,7 @@ TABLE: tuple[Row, ...] = (
     Row(11, Stop, _M, _A),
     Row(12, DumpState, _M, _A),
     Row(13, Ping, _M, _A),
+    Row(14, PeerSocket, _M, _A, max_descriptors=1),
     Row(20, Ready, _A, _M, _STARTING),
     Row(21, SpawnerWanted, _A, _M, _SERVING),
     Row(22, SpawnerIdle, _A, _M, _SERVING),
@@ -112,6 +120,8 @@ TABLE: tuple[Row, ...] = (
     Row(25, StopWanted, _A, _M, _SERVING),
     Row(26, Stopped, _A, _M, _SERVING),
     Row(27, Pong, _A, _M),
+    Row(28, PeerSocketWanted, _A, _M, _SERVING),
+    Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),
     Row(31, SpawnerFailed, _S, _M, _STARTING, max_bytes=4 * KIB),
     Row(32, Retire, _M, _S),

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from hypothesis import strategies as st
 
+from superd.wire.datagrams import Deliver
 from superd.wire.messages import MAX_BATCH, Connections, Ended, Failed, Known, Peer, Report, Started
 
 SEQUENCE = st.integers(0, 2**64 - 1)
@@ -58,6 +59,7 @@ _STRUCTS: dict[type, st.SearchStrategy[Any]] = {
     Connections: st.builds(Connections, BATCHES),
     Known: st.builds(Known, BATCHES),
     Report: st.builds(Report, SEQUENCE, st.lists(EVENTS, max_size=40).map(tuple)),
+    Deliver: st.builds(Deliver, SEQUENCE, st.binary(max_size=100)),
 }
 
 

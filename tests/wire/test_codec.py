@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from superd.errors import WireError
 from superd.wire.codec import Direction, encode_connection, join_connections
+from superd.wire.datagrams import MAX_DATAGRAM_BYTES, Deliver
 from superd.wire.messages import (
     MAX_BATCH,
     MAX_EVENTS,
@@ -58,6 +59,7 @@ _EXAMPLES: dict[type, Any] = {
     Connections: Connections(((1, ANY_PEER),)),
     Known: Known(((1, ANY_PEER),)),
     Report: Report(1, (Started(1, 2, 3.0),)),
+    Deliver: Deliver(1, b"\0datagram\xff"),
     ServiceUp: ServiceUp(1, _SETTINGS),
     ServiceFaulty: ServiceFaulty(1, _SETTINGS, "no such user"),
 }
@@ -81,6 +83,8 @@ _FIELDS = {
     "StopWanted": "[false]",
     "Stopped": "[]",
     "Pong": "[1]",
+    "PeerSocketWanted": "[1, 0]",
+    "PeerSocket": '[1, 0, ""]',
     "SpawnerReady": "[]",
     "SpawnerFailed": '["no such user"]',
     "Retire": "[]",
@@ -216,6 +220,14 @@ def test_more_connections_than_a_batch_holds_are_refused() -> None:
     row = next(row for row in TABLE if row.message is Known)
     with pytest.raises(WireError, match=f"{MAX_BATCH + 1} entries"):
         direction(row).decode(bytes((row.kind,)) + body, 0)
+
+
+def test_the_longest_datagram_is_carried_and_no_longer_one() -> None:
+    there = Direction.of(Role.ACCEPTOR, Role.MASTER)
+    longest = Deliver(2**64 - 1, bytes(MAX_DATAGRAM_BYTES))
+    assert there.decode(there.encode(longest), 1) == longest
+    with pytest.raises(WireError):
+        there.decode(there.encode(Deliver(1, bytes(MAX_DATAGRAM_BYTES + 1))), 1)
 
 
 def test_an_address_family_that_no_listener_has_is_refused() -> None:

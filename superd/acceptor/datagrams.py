@@ -1,0 +1,226 @@
+"""A child for each peer of a UDP listener: a new peer gets a socket of its own, connected to it.
+
+A listener hears those who have no socket yet. A peer that is heard is a **newcomer** until its own socket is on its
+way to the spawner like any connection:
+
+1. The master is asked for a socket at the listener's address (kernel/peersockets.py says how they stand side by
+   side). What the newcomer sends meanwhile waits here.
+2. The socket comes, and is connected: from now on the kernel puts there what the newcomer sends. What the listener
+   still holds of it is read.
+3. The master puts all that was heard into the socket's queue.
+4. When something is in it, the socket is dispatched. So no child is started for a datagram that was lost.
+
+Newcomers take room as if they were sent; without room the listener is not read, and the kernel's queue holds the rest.
+A peer whose child has ended is a newcomer again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from attrs import Factory, define
+
+from superd.acceptor.accept import Accepting
+from superd.acceptor.dispatch import PARKED_RETRY_S, Dispatch
+from superd.acceptor.poller import Poller
+from superd.acceptor.services import Listener, Service
+from superd.acceptor.timers import Timer, Timers
+from superd.kernel.peersockets import claim
+from superd.log import EventName, Level, Logger
+from superd.wire.datagrams import MAX_DATAGRAM_BYTES, Deliver, PeerSocket, PeerSocketWanted
+from superd.wire.fds import close_all
+from superd.wire.messages import MAX_BATCH
+
+MAX_WAITING = 16
+"""Datagrams of one newcomer that wait for its socket …"""
+
+MAX_WAITING_BYTES = 64 * 1024
+"""… and their bytes, unless the first alone is longer."""
+
+DELIVERY_S = 5.0
+"""If nothing is in a newcomer's socket after that long, a firewall keeps what was heard from it."""
+
+Address = tuple[str, int] | tuple[str, int, int, int]
+
+
+@define(eq=False)
+class Newcomer:
+    """A peer between its first datagram and its dispatch.
+
+    Args:
+        waiting: its datagrams, while it has no socket.
+        sock: its own, connected.
+        timer: ends the wait for the first datagram in that socket.
+    """
+
+    listener: Listener
+    address: Address
+    waiting: list[bytes] = Factory(list)
+    waiting_bytes: int = 0
+    sock: socket.socket | None = None
+    timer: Timer | None = None
+
+
+class Datagrams:
+    """Reads UDP listeners and gets each newcomer its socket.
+
+    Args:
+        accepting: names connections.
+        say: sends a message to the master, and closes its descriptors.
+        poll: asked to look again at whether a service is to be polled.
+    """
+
+    def __init__(
+        self,
+        log: Logger,
+        timers: Timers,
+        poller: Poller,
+        dispatch: Dispatch,
+        accepting: Accepting,
+        say: Callable[..., None],
+        poll: Callable[[Service], None],
+    ) -> None:
+        self._log = log
+        self._timers = timers
+        self._poller = poller
+        self._dispatch = dispatch
+        self._accepting = accepting
+        self._say = say
+        self._poll = poll
+        self._newcomers: dict[Listener, dict[Address, Newcomer]] = {}
+        self._asked: dict[
+            tuple[int, int], deque[Newcomer]
+        ] = {}  # by service and listener: who awaits a socket
+
+    def read(self, listener: Listener) -> None:
+        """Take what a listener has heard, up to a batch and to the service's room."""
+        for _ in range(min(MAX_BATCH, self._dispatch.room(listener.service))):
+            try:
+                payload, address = listener.sock.recvfrom(MAX_DATAGRAM_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._accepting.back_off(listener, error)
+                break
+            if address[1]:  # port 0 takes no answer, and a socket connected to it would hear every port
+                self._heard(listener, address, payload)
+        if self._dispatch.room(listener.service) <= 0:
+            self._poll(listener.service)
+
+    def _heard(self, listener: Listener, address: Address, payload: bytes) -> None:
+        newcomer = self._newcomers.get(listener, {}).get(address)
+        if newcomer is None:
+            newcomer = self._welcome(listener, address)
+        if newcomer.sock is not None:
+            self._deliver(newcomer, payload)
+        elif _has_room(newcomer, payload):
+            newcomer.waiting.append(payload)
+            newcomer.waiting_bytes += len(payload)
+        else:
+            self._warn(newcomer, "a datagram was dropped, too many came before their child")
+
+    def _welcome(self, listener: Listener, address: Address) -> Newcomer:
+        service, newcomer = listener.service, Newcomer(listener, address)
+        service.newcomers += 1
+        self._newcomers.setdefault(listener, {})[address] = newcomer
+        self._asked.setdefault((service.id, listener.position), deque()).append(newcomer)
+        self._say(PeerSocketWanted(service.id, listener.position))
+        return newcomer
+
+    def answered(self, answer: PeerSocket, descriptors: list[int]) -> None:
+        """The master opened a socket, or says why not. Those asked for first are answered first."""
+        asked = self._asked.get((answer.service, answer.listener))
+        if not asked:  # the listener that it was asked for is closed
+            close_all(descriptors)
+            return
+        newcomer = asked.popleft()
+        if descriptors:
+            self._settle(newcomer, socket.socket(fileno=descriptors[0]))
+        else:
+            self._turn_away(newcomer, answer.reason)
+            self._dispatch.retry_later(newcomer.listener.service, lambda: None)
+
+    def _settle(self, newcomer: Newcomer, sock: socket.socket) -> None:
+        """Connect a newcomer's socket, and have all that was heard delivered to it in the order in which it came."""
+        try:
+            claim(sock, newcomer.address)
+        except OSError as error:
+            sock.close()
+            self._turn_away(newcomer, os.strerror(error.errno or errno.EIO))
+            return
+        self.read(newcomer.listener)
+        newcomer.sock = sock
+        for payload in newcomer.waiting:
+            self._deliver(newcomer, payload)
+        newcomer.waiting.clear()
+        self._poller.watch(sock.fileno(), lambda: self._arrived(newcomer, sock))
+        newcomer.timer = self._timers.after(
+            DELIVERY_S, lambda: self._turn_away(newcomer, "what it sent could not be delivered")
+        )
+
+    def _deliver(self, newcomer: Newcomer, payload: bytes) -> None:
+        assert newcomer.sock is not None  # noqa: S101  only who has a socket is delivered to
+        self._say(Deliver(newcomer.listener.service.id, payload), (os.dup(newcomer.sock.fileno()),))
+
+    def _arrived(self, newcomer: Newcomer, sock: socket.socket) -> None:
+        """There is something for its child to read: the newcomer is a connection now."""
+        service = newcomer.listener.service
+        if service.parked:
+            self._wait_for_the_parked(newcomer, sock)
+            return
+        self._take_out(newcomer)
+        service.accepted += 1
+        self._dispatch.send(
+            service, [self._accepting.admit(newcomer.listener, sock.detach(), newcomer.address)]
+        )
+
+    def _wait_for_the_parked(self, newcomer: Newcomer, sock: socket.socket) -> None:
+        self._poller.forget(sock.fileno())
+        if newcomer.timer is not None:
+            newcomer.timer.cancel()
+        newcomer.timer = self._timers.after(PARKED_RETRY_S, lambda: self._arrived(newcomer, sock))
+
+    def _turn_away(self, newcomer: Newcomer, reason: str) -> None:
+        self._warn(newcomer, f"no child for a peer: {reason}")
+        self._take_out(newcomer)
+        if newcomer.sock is not None:
+            newcomer.sock.close()
+        self._poll(newcomer.listener.service)
+
+    def _take_out(self, newcomer: Newcomer) -> None:
+        """It is a newcomer no more; its socket stays open."""
+        newcomer.listener.service.newcomers -= 1
+        del self._newcomers[newcomer.listener][newcomer.address]
+        if newcomer.timer is not None:
+            newcomer.timer.cancel()
+        if newcomer.sock is not None:
+            self._poller.forget(newcomer.sock.fileno())
+
+    def forget(self, listener: Listener) -> None:
+        """A listener is closed: its newcomers go with it."""
+        self._asked.pop((listener.service.id, listener.position), None)
+        for newcomer in list(self._newcomers.get(listener, {}).values()):
+            self._take_out(newcomer)
+            if newcomer.sock is not None:
+                newcomer.sock.close()
+        self._newcomers.pop(listener, None)
+
+    def _warn(self, newcomer: Newcomer, text: str) -> None:
+        """Say it, in the log that says what repeats itself by its number."""
+        self._log.log(
+            EventName.WARNING,
+            Level.WARNING,
+            text,
+            service=newcomer.listener.service.settings.name,
+            source=newcomer.address[0],
+        )
+
+
+def _has_room(newcomer: Newcomer, payload: bytes) -> bool:
+    if not newcomer.waiting:
+        return True
+    return len(newcomer.waiting) < MAX_WAITING and newcomer.waiting_bytes + len(payload) <= MAX_WAITING_BYTES
