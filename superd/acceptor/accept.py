@@ -14,7 +14,7 @@ from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.services import Child, Listener, Service
 from superd.acceptor.timers import Timers
 from superd.wire.codec import encode_connection
-from superd.wire.messages import MAX_BATCH, Peer
+from superd.wire.messages import EPOCH_SHIFT, MAX_BATCH, Peer
 
 BACK_OFF_S = 0.1
 
@@ -90,7 +90,7 @@ class Accepting:
         exhausted: Callable[[Listener, OSError], None],
         took: Callable[[int], None],
     ) -> None:
-        self._next_id = epoch << 40
+        self._next_id = epoch << EPOCH_SHIFT
         self._dispatch = dispatch
         self._timers = timers
         self._poll = poll

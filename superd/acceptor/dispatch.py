@@ -96,7 +96,9 @@ class Dispatch:
 
     def acknowledged(self, service: Service, id_: int) -> None:
         """The spawner has answered for a connection; those sent before it to one that died are lost."""
-        service.sent.pop(id_, None)
+        if id_ not in service.sent:
+            return  # an earlier acceptor sent it
+        del service.sent[id_]
         if service.suspect:
             self._lose_before(service, id_)
 

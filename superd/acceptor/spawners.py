@@ -91,7 +91,7 @@ class Spawners:
                 self._children.wrote(service, message)
             case Known(batch):
                 for id_, peer in batch:  # ours too, if it took them before it heard our Hello: we know more
-                    service.children.setdefault(id_, _known(id_, peer))
+                    service.children.setdefault(id_, _known(id_, peer, started=not spawner.told))
             case Pong(number):
                 spawner.ponged = number
             case Told():
@@ -135,9 +135,9 @@ class Spawners:
             self._requests.idle(service, spawner)
 
 
-def _known(id_: int, peer: Peer) -> Child:
-    """A child of an earlier acceptor's connection."""
+def _known(id_: int, peer: Peer, *, started: bool) -> Child:
+    """A child of an earlier acceptor's connection, started or yet to be."""
     if peer.family == socket.AF_UNIX:
-        return Child(id_, f"uid:{peer.uid}", 0, known=True)
+        return Child(id_, f"uid:{peer.uid}", 0, known=started)
     source = unmapped(socket.inet_ntop(socket.AddressFamily(peer.family), peer.remote))
-    return Child(id_, source, peer.remote_port, known=True)
+    return Child(id_, source, peer.remote_port, known=started)

@@ -22,9 +22,12 @@ from superd.spawner.spawn import fork_exec, spawn
 from superd.wire.codec import Direction
 from superd.wire.fds import Link, close_all, receive_packet
 from superd.wire.messages import (
+    EPOCH_SHIFT,
+    MAX_BATCH,
     Connections,
     Hello,
     Kill,
+    Known,
     Peer,
     Ping,
     Pong,
@@ -76,6 +79,7 @@ class Spawner:
         self.outputs = Outputs()
         self.waiting: deque[tuple[int, Peer, int, float]] = deque()  # id, peer, descriptor, since
         self.retry_at = 0.0
+        self.epoch = 0  # of the acceptor that said Hello last
         self.retiring = False
         self.budget = DescriptorBudget()
         self.path = encode(service.program)
@@ -188,6 +192,14 @@ class Spawner:
                 known, reports = self.children.replay()
                 for answer in (Welcome(epoch), *known, *reports, Told()):
                     self._say(answer)
+                self.epoch = epoch
+                self._name_strangers([(id_, peer) for id_, peer, _, _ in self.waiting])
+
+    def _name_strangers(self, batch: Sequence[tuple[int, Peer]]) -> None:
+        """Connections that an earlier acceptor sent: the present one must hear whose they are before they start."""
+        strangers = [(id_, peer) for id_, peer in batch if self.epoch and id_ >> EPOCH_SHIFT != self.epoch]
+        for cut in range(0, len(strangers), MAX_BATCH):
+            self._say(Known(tuple(strangers[cut : cut + MAX_BATCH])))
 
     def _say(self, message: object) -> None:
         self.own.post(message)
@@ -239,6 +251,7 @@ class Spawner:
             close_all(descriptors)
             os._exit(1)
         self.budget.seen(descriptors)
+        self._name_strangers(message.batch)
         now = time.monotonic()
         for (id_, peer), descriptor in zip(message.batch, descriptors, strict=True):
             self.waiting.append((id_, peer, descriptor, now))

@@ -11,6 +11,9 @@ from attrs import frozen
 MAX_DESCRIPTORS = 253
 """SCM_MAX_FD of the kernel: descriptors that fit one message (unix(7))."""
 
+EPOCH_SHIFT = 40
+"""An id is the number of the acceptor that gave it, shifted by so many bits, and a count."""
+
 MAX_BATCH = 32
 """Connections that travel in one packet."""
 
@@ -325,7 +328,8 @@ class Told:
 
 @frozen
 class Known:
-    """Whom the children serve that live or whose end was not logged yet; sent after ``Welcome``, never else."""
+    """Connections of which a new acceptor has never heard: between ``Welcome`` and ``Told`` those whose children
+    live or whose end was not logged yet, later those that an earlier acceptor sent and nobody had taken."""
 
     batch: tuple[tuple[int, Peer], ...]
 
