@@ -149,13 +149,12 @@ def is_member(sock: socket.socket, listeners: Iterable[socket.socket]) -> bool:
     Raises:
         OSError: it is not connected.
     """
-    if (sock.family, sock.type) not in _UDP_KINDS or sock.proto != socket.IPPROTO_UDP:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_DGRAM:
+        return False
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) != socket.IPPROTO_UDP:
         return False
     sock.getpeername()
     return any(sock.family == listener.family and _stands_at(sock, listener) for listener in listeners)
-
-
-_UDP_KINDS = {(socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_INET6, socket.SOCK_DGRAM)}
 
 
 def _stands_at(sock: socket.socket, listener: socket.socket) -> bool:
