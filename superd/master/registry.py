@@ -139,6 +139,7 @@ class Registry:
 
     def _opened_late(self, managed: Managed) -> None:
         self._log.log(EventName.LISTEN, Level.NOTICE, "a listener is open now", service=managed.service.name)
+        self._spawners.retire(managed)  # as the acceptor takes them to be when it hears of a service anew
         self.announce(managed)
 
     # --- telling the acceptor ---
