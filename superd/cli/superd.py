@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NoReturn
 
 from superd import __version__
@@ -16,12 +15,11 @@ from superd.config.model import Config, Service, SuperdSettings
 from superd.config.places import CONFIG_FILE
 from superd.errors import ConfigError, Exit, Fault
 from superd.kernel import linux
-from superd.kernel.identity import Identity, IdentityError, acceptor_identity
+from superd.kernel.identity import IdentityError, acceptor_identity
 from superd.master.births import BirthError
 from superd.master.main import Master
 from superd.master.preflight import inspect
-from superd.spawner.main import Birth
-from superd.spawner.main import main as spawner_main
+from superd.spawner.main import main as spawner_life
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,7 +104,7 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
             file,
             config,
             environ,
-            _spawner_life,
+            spawner_life,
             lambda: _announce(pid_file, released),
         )
         master.run()
@@ -114,19 +112,6 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
         if pid_file:
             _remove(pid_file)
     return Exit.OK
-
-
-def _spawner_life(
-    service: Service,
-    identity: Identity,
-    caller: Mapping[str, str],
-    soft_nofile: int,
-    master: socket.socket,
-    own: socket.socket,
-    work: socket.socket,
-    listeners: list[socket.socket],
-) -> NoReturn:
-    spawner_main(Birth(service, identity, caller, soft_nofile, master, own, work, listeners))
 
 
 def _clean_slate() -> None:

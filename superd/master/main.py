@@ -17,6 +17,7 @@ from superd.config.load import load
 from superd.config.model import Config
 from superd.errors import ConfigError, Fault
 from superd.kernel import linux
+from superd.kernel.birth import SpawnerLife
 from superd.kernel.identity import Identity, IdentityError, acceptor_identity
 from superd.kernel.listen import inherited_listeners
 from superd.kernel.notify import Notifier
@@ -30,7 +31,7 @@ from superd.master.registry import Registry
 from superd.master.reload import compare
 from superd.master.requests import ANSWERS
 from superd.master.services import Managed
-from superd.master.spawners import SpawnerLife, Spawners
+from superd.master.spawners import Spawners
 from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
 
 MOST_STILLBORN = 3

@@ -6,10 +6,11 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
-from superd.config.model import Mode, Service
+from superd.config.model import Mode
 from superd.errors import WireError
+from superd.kernel.birth import Birth, SpawnerLife
 from superd.kernel.identity import Identity
 from superd.master.births import fork
 from superd.master.loop import Loop
@@ -17,22 +18,6 @@ from superd.master.services import Managed, Spawner
 from superd.wire.fds import Link, close_all, pair
 from superd.wire.messages import Retire, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
 from superd.wire.table import Phase, Role
-
-
-class SpawnerLife(Protocol):
-    """What a spawner does with its life; given to the master by whoever starts it."""
-
-    def __call__(
-        self,
-        service: Service,
-        identity: Identity,
-        caller: Mapping[str, str],
-        soft_nofile: int,
-        master: socket.socket,
-        own: socket.socket,
-        work: socket.socket,
-        listeners: list[socket.socket],
-    ) -> NoReturn: ...
 
 
 class Spawners:
@@ -104,9 +89,10 @@ class Spawners:
     ) -> Callable[[], NoReturn]:
         is_instance = managed.service.mode is not Mode.NOWAIT
         listeners = [listener.sock for listener in managed.listeners if listener.sock] if is_instance else []
-        return lambda: self._life(
+        birth = Birth(
             managed.service, identity, self._caller, self._soft_nofile, master, own, work, listeners
         )
+        return lambda: self._life(birth)
 
     def introduce(self, managed: Managed, spawner: Spawner) -> None:
         """Tell the acceptor of a spawner (again, when the acceptor is new)."""

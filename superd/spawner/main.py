@@ -11,50 +11,19 @@ import gc
 import os
 import resource
 import signal
-import socket
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
-
-from attrs import frozen
 
 from superd.config.envfile import parse_environment_file
 from superd.config.model import Service
 from superd.errors import SuperdError
 from superd.kernel import linux, privileges, rlimits
-from superd.kernel.identity import Identity
+from superd.kernel.birth import Birth
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
 from superd.wire.messages import SpawnerFailed, SpawnerReady
 from superd.wire.table import Phase, Role
-
-
-@frozen
-class Birth:
-    """All that a spawner is born with.
-
-    Args:
-        service: its settings.
-        identity: whose place it takes, resolved by the master.
-        caller: the environment superd was started with (for ``pass_environment``).
-        soft_nofile: the limit on descriptors that superd was started with; children get it unless told otherwise.
-        master: this end of the link to the master.
-        own: this end of its own link to the acceptor (acknowledgements, pings, instances).
-        work: where connections arrive, shared by all spawners of the service.
-        listeners: the service's listening sockets, in the order of ``listen`` (wait and always only).
-    """
-
-    service: Service
-    identity: Identity
-    caller: Mapping[str, str]
-    soft_nofile: int
-    master: socket.socket
-    own: socket.socket
-    work: socket.socket
-    listeners: Sequence[socket.socket] = ()
-
-    def descriptors(self) -> list[int]:
-        return [sock.fileno() for sock in (self.master, self.own, self.work, *self.listeners)]
 
 
 def main(birth: Birth) -> NoReturn:
