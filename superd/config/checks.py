@@ -151,12 +151,20 @@ def _may_share(draft: Draft, other: Draft, listen: Listen) -> bool:
     if draft is other:
         return True  # said already, by the check of the service itself
     both = draft.socket.get("reuse_port") and other.socket.get("reuse_port")
-    return bool(both) and not listen.scheme.is_unix
+    return bool(both) and _is_sharable(draft, other, listen)
+
+
+def _is_sharable(draft: Draft, other: Draft, listen: Listen) -> bool:
+    """Whether reuse_port counts: a UDP port whose peers get sockets of their own is shared with those alone."""
+    nowait = Mode.NOWAIT in (one.values.get("mode", Mode.NOWAIT) for one in (draft, other))
+    return not listen.scheme.is_unix and not (listen.scheme.is_datagram and nowait)
 
 
 def _clash(draft: Draft, rival: Draft, listen: Listen) -> Fault:
     where = "" if rival.own.place.file == draft.own.place.file else f" ({rival.own.place.file})"
-    remedy = "use another path" if listen.scheme.is_unix else "use another port, or reuse_port in both"
+    remedy = "use another path" if listen.scheme.is_unix else "use another port"
+    if _is_sharable(draft, rival, listen):
+        remedy += ", or reuse_port in both"
     problem = f"{rival.own.place.path}{where} listens there too"
     return draft.place_of("listen").fault("listen", problem, remedy, listen.text)
 

@@ -170,6 +170,29 @@ that is an IPv4 socket and an IPv6 one, so that old programs see IPv4 clients as
 for both.
 .Ql [::]
 is IPv6 alone.
+.Ss UDP and a child for each peer
+With
+.Ic mode No = Li \(dqnowait\(dq
+each peer of a UDP listener, which is an address and a port, gets a child with a socket that is connected to it.
+The child finds there the datagram that it was started for and all that follow from that peer, and nobody else's.
+A peer whose child has ended is a new one.
+.Pp
+Such a child never reads an end of its input, so it must end by itself, or by
+.Ic runtime_max .
+A service that answers one datagram and keeps nothing in mind is cheaper with
+.Ic mode No = Li \(dqwait\(dq .
+.Pp
+Answers come from the listener's address.
+Where that is
+.Ql *
+they come from the one that the machine prefers towards the peer, so a machine with several addresses should name
+those that are to be asked.
+.Pp
+The first datagrams reach the child through the loopback interface, with the peer as their source and no hops left to
+live: a firewall must let them pass, and the port must not be one to which it redirects another.
+That takes a raw socket, so a superd without
+.Dv CAP_NET_RAW
+turns such a service off.
 """
 
 _CHILD = r"""
@@ -198,7 +221,11 @@ add, and:
 .It Ev SUPERD_SERVICE
 The service's name.
 .It Ev PROTO , TCPREMOTEIP , TCPREMOTEPORT , TCPLOCALIP , TCPLOCALPORT
-The connection, as ucspi-tcp names it.
+The connection, as ucspi-tcp names it; with UDP
+.Ev PROTO
+is
+.Li UDP
+and the others begin with that word.
 .It Ev REMOTE_ADDR , REMOTE_PORT
 The client, as
 .Xr systemd.socket 5

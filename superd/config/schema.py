@@ -89,9 +89,9 @@ _SERVICE = (
     Key("service", "listen", "listen", kinds.LISTEN, "",
         "Where the service listens; see LISTENERS. Required."),
     Key("service", "mode", "mode", kinds.choice(Mode), '"nowait"',
-        "\"nowait\" starts a child for each connection. \"wait\" gives the listening socket to one child and "
-        "listens again when it ends. \"always\" does as \"wait\" does, but starts the child at once and keeps it "
-        "running."),
+        "\"nowait\" starts a child for each connection, and with UDP for each peer. \"wait\" gives the listening "
+        "socket to one child and listens again when it ends. \"always\" does as \"wait\" does, but starts the child "
+        "at once and keeps it running."),
     Key("service", "exec", "exec", kinds.ARGV, "",
         "The program and its arguments, without a shell. The first is the program's absolute path unless "
         "exec_path gives it. Required."),
@@ -183,7 +183,8 @@ _SOCKET = (
     Key("socket", "mark", "mark", kinds.integer(0, (1 << 32) - 1), "",
         "The firewall mark of packets (SO_MARK).", _INET),
     Key("socket", "reuse_port", "reuse_port", kinds.BOOLEAN, "false",
-        "Whether other sockets may listen on the same port (SO_REUSEPORT).", _INET),
+        "Whether other sockets may listen on the same port (SO_REUSEPORT). UDP ports with mode = \"nowait\" are "
+        "never shared.", _INET),
     Key("socket", "free_bind", "free_bind", kinds.BOOLEAN, "false",
         "Whether the address need not exist on this machine yet (IP_FREEBIND).", _INET),
     Key("socket", "bind_to_device", "bind_to_device", kinds.INTERFACE, "",

@@ -76,3 +76,12 @@ def test_faults_of_all_files_come_together(write: Write) -> None:
         f"{main}: frob: unknown key; superd.toml(5) lists the keys",
         f"{two}: services.ftp.nice = 50: out of range; write -20 to 19",
     ]
+
+
+@pytest.mark.parametrize("mode", ["wait", "nowait"])
+def test_a_udp_port_with_a_child_for_each_peer_is_not_shared(faults: Faults, mode: str) -> None:
+    rest = 'listen = ["udp://*:53"]\nexec = ["/a"]\nsocket.reuse_port = true\n'
+    text = f'[services.a]\n{rest}[services.b]\nmode = "{mode}"\n{rest}'
+    assert faults(text) == [
+        'services.b.listen = "udp://*:53": services.a listens there too; use another port'
+    ]
