@@ -80,10 +80,12 @@ class Control:
     Args:
         commands: by name.
         admission: who may ask; may be replaced while serving.
+        audit: told (command, uid) of every change that is asked for and allowed.
     """
 
     commands: Mapping[str, Command]
     admission: Admission
+    audit: Callable[[str, int], None]
 
     async def serve(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """Accept clients until cancelled. Their conversations live in ``nursery``: a listener that is replaced
@@ -112,20 +114,23 @@ class Control:
                 line += part
                 if not part or len(line) > MAX_REQUEST_BYTES:
                     break
-        answer = await self._execute(line, right)
+        answer = await self._execute(line, right, uid)
         with trio.move_on_after(REQUEST_S):
             await stream.send_all(json.dumps(answer).encode() + b"\n")
 
-    async def _execute(self, line: bytes, right: Right) -> Answer:
+    async def _execute(self, line: bytes, right: Right, uid: int) -> Answer:
         if right is Right.NOTHING:
             return _refusal(right)
         try:
             request = json.loads(line)
-            command = self.commands[request["command"]]
+            name = request["command"]
+            command = self.commands[name]
         except (ValueError, KeyError, TypeError, RecursionError):
             return {"ok": False, "error": "bad-request", "lines": ["not a request that this superd knows"]}
         if right < command.right:
             return _refusal(right)
+        if command.right is Right.CHANGE:
+            self.audit(name, uid)
         return await command.answer(request)
 
 

@@ -129,7 +129,7 @@ class Acceptor:
         )
         self.spawners = Spawners(settings.epoch, self.poller, self.children, requests)
         self.commands = Commands(self.services, settings.config_file, self.say)
-        self.control = Control(self.commands.table(), _admission(settings))
+        self.control = Control(self.commands.table(), _admission(settings), self._audit)
 
     # --- the master ---
 
@@ -378,6 +378,9 @@ class Acceptor:
         self.say(Stopped())
 
     # --- the administrator ---
+
+    def _audit(self, command: str, uid: int) -> None:
+        self.log.log(EventName.CONTROL, Level.NOTICE, command=command, uid=uid)
 
     def _reload_result(self, message: ReloadResult, _: list[int]) -> None:
         self.commands.reloaded(message)

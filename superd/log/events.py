@@ -51,7 +51,6 @@ class EventName(StrEnum):
     START = "start"  # a process of superd began its work
     STOP = "stop"  # … or ended it
     RELOAD = "reload"  # a new configuration is in force, or was turned down
-    UPGRADE = "upgrade"  # the master executed itself anew
     LISTEN = "listen"  # a listener was opened or closed
     CONNECTION = "connection"  # a connection was given to a child
     END = "end"  # that child ended
@@ -61,7 +60,6 @@ class EventName(StrEnum):
     ACCEPTOR = "acceptor"  # the acceptor died, or broke the rules of the wire
     STATE = "state"  # a line of the state that SIGUSR1 asks for
     CONTROL = "control"  # a change asked for through the control socket
-    GRANT = "grant"  # a port given or denied through superd-bind
     LOST = "lost"  # lines that the sink could not take
     WARNING = "warning"
     ERROR = "error"

@@ -15,7 +15,6 @@ _DAMPED = frozenset(
         EventName.OUTPUT,
         EventName.SPAWNER,
         EventName.ACCEPTOR,
-        EventName.GRANT,
         EventName.WARNING,
         EventName.ERROR,
     }

@@ -50,7 +50,7 @@ def bound(path: Path) -> socket.socket:
 
 @asynccontextmanager
 async def serving(path: Path, admission: Admission = ME) -> AsyncIterator[Control]:
-    control = Control(COMMANDS, admission)
+    control = Control(COMMANDS, admission, lambda *_: None)
     with bound(path) as listener:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(control.serve, listener, nursery)

@@ -355,3 +355,11 @@ def test_the_connection_of_a_client_that_is_read_late_is_complete(address: str) 
             os.kill(acceptor, signal.SIGCONT)
             client.shutdown(socket.SHUT_WR)
             assert read_all(client) in (b"old\n", b"new\n")
+
+
+def test_the_log_tells_who_asked_for_a_change(address: str) -> None:
+    with Superd(cat("echo", f"tcp://{address}:7")) as superd:
+        superd.ctl("status")
+        superd.reload()
+        superd.wait_for("control", command="reload", uid=0)
+        assert len(superd.log_events("control")) == 1, "who only looks leaves no trace"
