@@ -85,7 +85,7 @@ class Spawner:
         self.path = encode(service.program)
         self.argv = tuple(encode(word) for word in service.exec)
         self.child_limits = rlimits.split(service.limits)[1]
-        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.null = os.dup(0)  # which is /dev/null; a root_directory need not hold one
         self.epoll = select.epoll()
         self.parent = os.getppid()
         self.writing = False  # whether the epoll waits for the own link to take more
