@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from superd import __version__
+from superd.cli.pidfile import PidFile, PidFileError
 from superd.config.load import load
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.places import CONFIG_FILE
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         for fault in error.faults:
             print(f"superd: {fault}", file=sys.stderr)
         return Exit.CONFIG
-    except (BirthError, IdentityError) as error:
+    except (BirthError, IdentityError, PidFileError) as error:
         print(f"superd: {error}", file=sys.stderr)
         return Exit.PERMISSION
 
@@ -95,8 +96,9 @@ def _lacking(services: Iterable[Service], settings: SuperdSettings) -> list[Faul
 def _serve(config: Config, options: argparse.Namespace) -> int:
     environ = dict(os.environ)
     file = options.file if options.file == "-" else os.path.abspath(options.file)
-    pid_file = os.path.abspath(options.pid_file) if options.pid_file else None
+    pid_path = os.path.abspath(options.pid_file) if options.pid_file else ""
     _clean_slate()
+    pid_file = PidFile(pid_path) if pid_path else None
     released = _go_to_background() if options.daemon else None
     try:
         linux.set_process_title("superd: master")
@@ -110,7 +112,7 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
         master.run()
     finally:
         if pid_file:
-            _remove(pid_file)
+            pid_file.close()
     return Exit.OK
 
 
@@ -140,12 +142,10 @@ def _go_to_background() -> int:
     return writer
 
 
-def _announce(pid_file: str | None, released: int | None) -> None:
+def _announce(pid_file: PidFile | None, released: int | None) -> None:
     """superd serves: leave the pid where it was asked for, and let go of the terminal."""
     if pid_file:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(pid_file, flags, 0o644), "w") as file:
-            file.write(f"{os.getpid()}\n")
+        pid_file.write(os.getpid())
     if released is not None:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for standard in (0, 1, 2):
@@ -153,13 +153,6 @@ def _announce(pid_file: str | None, released: int | None) -> None:
         os.close(null)
         os.write(released, b"\n")
         os.close(released)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass  # never written, or gone
 
 
 if __name__ == "__main__":
