@@ -7,7 +7,7 @@ to the checkout: the acceptor runs as a user who may not be able to read the che
 Nothing is written to the checkout. What was done is remembered by content, not by time: a second run without
 changes costs a few milliseconds.
 """
-# ruff: noqa: T201 -- this program prints
+
 
 from __future__ import annotations
 

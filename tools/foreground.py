@@ -4,7 +4,7 @@
 
 Says first which commands to try: the lines of the file that begin with ``# try:``.
 """
-# ruff: noqa: T201 S606 -- this program prints, and becomes another
+
 
 from __future__ import annotations
 

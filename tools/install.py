@@ -4,7 +4,7 @@ The program lives in a folder of its own, LIBDIR/superd, laid out as a virtual e
 commands start its ``python3``, so whatever superd starts anew finds superd again, and no other package of the
 machine takes part. DESTDIR stands in no installed file.
 """
-# ruff: noqa: T201 -- this program prints
+
 
 from __future__ import annotations
 
