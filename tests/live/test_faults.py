@@ -11,28 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE_S, Superd, exchange, output, run, stat_fields, wait_until, written
+from clients import connect, echo, echoes
+from harness import Superd, exchange, output, run, stat_fields, wait_until, written
 
 pytestmark = pytest.mark.live
-
-
-def echo(address: str, port: int = 7, name: str = "echo", user: str = "daemon", more: str = "") -> str:
-    return f"""
-[services.{name}]
-listen = ["tcp://{address}:{port}"]
-exec = ["/bin/cat"]
-user = "{user}"
-{more}
-"""
-
-
-def connect(address: str, port: int = 7) -> socket.socket:
-    return socket.create_connection((address, port), PATIENCE_S)
-
-
-def echoes(client: socket.socket, data: bytes = b"still there") -> bool:
-    client.sendall(data)
-    return client.recv(len(data), socket.MSG_WAITALL) == data
 
 
 # --- what is missing ---

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE_S, Superd, exchange, is_alive, read_all, wait_until, written
+from clients import connect, echoes, first_line
+from harness import Superd, exchange, is_alive, read_all, wait_until, written
 
 pytestmark = pytest.mark.live
 
@@ -44,20 +45,6 @@ def inode(address: str, port: int) -> int:
         if fields[1] == f"{packed}:{port:04X}" and fields[3] == "0A":
             return int(fields[9])
     return 0
-
-
-def connect(address: str, port: int) -> socket.socket:
-    return socket.create_connection((address, port), PATIENCE_S)
-
-
-def echoes(client: socket.socket, data: bytes = b"still there") -> bool:
-    """Whether an open connection is served."""
-    client.sendall(data)
-    return client.recv(len(data), socket.MSG_WAITALL) == data
-
-
-def first_line(client: socket.socket) -> bytes:
-    return client.makefile("rb", buffering=0).readline()
 
 
 def by_superctl(superd: Superd) -> None:
