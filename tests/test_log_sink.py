@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from superd.log import Connection, EventName, Level, Logger, Sink, SinkKind, open_sink
+from superd.log import Connection, EventName, Level, Logger, Sink, SinkKind, obstacle, open_sink
 from superd.log.sink import MAX_BUFFER_BYTES
 
 NOW = 1795559101.125
@@ -345,3 +345,28 @@ def test_lines_of_one_wake_up_are_one_write() -> None:
             assert os.read(read, 65536).count(b"\n") == 20
     finally:
         os.close(read)
+
+
+# --- what can be said before it is opened ---
+
+
+def test_a_log_that_can_be_opened_meets_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    for log in ("", "stderr", str(tmp_path / "there"), str(tmp_path / "new")):
+        assert obstacle(log) == ""
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_log_that_cannot_be_opened_meets_one(tmp_path: Path) -> None:
+    none = str(tmp_path / "socket")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for log in (str(tmp_path), str(tmp_path / "no" / "log"), str(tmp_path / "link"), "journal", "syslog"):
+        assert obstacle(log, none, none)
+        with pytest.raises(OSError):
+            open_sink(log, none, none)
+
+
+def test_a_log_daemon_that_is_there_is_no_obstacle(tmp_path: Path) -> None:
+    with unix_server(tmp_path / "socket") as server:
+        path = str(server.getsockname())
+        assert (obstacle("journal", path, path), obstacle("syslog", path, path)) == ("", "")

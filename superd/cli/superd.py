@@ -16,9 +16,10 @@ from superd.config.model import Config, Service, SuperdSettings
 from superd.config.places import CONFIG_FILE
 from superd.errors import ConfigError, Exit, Fault
 from superd.kernel import linux
-from superd.kernel.identity import IdentityError, acceptor_identity
+from superd.kernel.identity import IdentityError
 from superd.master.births import BirthError
 from superd.master.main import Master
+from superd.master.outside import inspect_settings
 from superd.master.preflight import inspect
 from superd.spawner.main import main as spawner_life
 
@@ -76,21 +77,25 @@ def _check(file: str, *, system: bool) -> int:
         config = load(file, system=system)
     except ConfigError as error:
         known = {fault.key for fault in error.faults}
-        lacking = _lacking(error.services, SuperdSettings()) if system else []
+        uid = inspect_settings(SuperdSettings(), file)[0] if system else None
+        lacking = _lacking(error.services, uid) if system else []
         raise ConfigError((*error.faults, *(one for one in lacking if one.key not in known))) from error
+    main = config.files[0]
     for warning in config.warnings:
         print(f"superd: warning: {warning}", file=sys.stderr)
-    faults = _lacking(config.services.values(), config.settings) if system else []
-    if faults:
-        raise ConfigError(faults)
-    print(f"superd: {file}: {len(config.services)} services, no faults")
+    if system:
+        uid, faults = inspect_settings(config.settings, main)
+        faults += _lacking(config.services.values(), uid)
+        if faults:
+            raise ConfigError(faults)
+    count = len(config.services)
+    print(f"superd: {main}: {count} service{'' if count == 1 else 's'}, no faults")
     return Exit.OK
 
 
-def _lacking(services: Iterable[Service], settings: SuperdSettings) -> list[Fault]:
+def _lacking(services: Iterable[Service], acceptor_uid: int | None) -> list[Fault]:
     """What this machine lacks for services that are enabled."""
-    uid = acceptor_identity(settings.user).uid if os.geteuid() == 0 else None
-    return [fault for service in services if service.enabled for fault in inspect(service, uid)[1]]
+    return [fault for service in services if service.enabled for fault in inspect(service, acceptor_uid)[1]]
 
 
 def _serve(config: Config, options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ The process must ignore SIGPIPE (Python does from its start): a pipe whose reade
 from superd.log.damper import Damper
 from superd.log.events import FACILITIES, Connection, End, Event, EventName, Level, Value
 from superd.log.logger import Logger
-from superd.log.opening import JOURNAL_SOCKET, SYSLOG_SOCKET, SinkKind, open_sink
+from superd.log.opening import JOURNAL_SOCKET, SYSLOG_SOCKET, SinkKind, obstacle, open_sink
 from superd.log.sink import Sink
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Level",
     "Value",
     "open_sink",
+    "obstacle",
     "Sink",
     "SinkKind",
     "Damper",

@@ -55,6 +55,27 @@ def open_sink(
             return SinkKind.FILE, _open_file(path)
 
 
+def obstacle(log: str, journal_socket: str = JOURNAL_SOCKET, syslog_socket: str = SYSLOG_SOCKET) -> str:
+    """Why ``open_sink`` would fail, as far as can be seen without opening or making anything.
+
+    Args:
+        log, journal_socket, syslog_socket: as for ``open_sink``.
+
+    Returns:
+        The reason; empty when nothing speaks against it.
+    """
+    if log in ("", "stderr"):
+        return ""
+    daemon = {"journal": journal_socket, "syslog": syslog_socket}.get(log)
+    if daemon:
+        return "" if os.path.exists(daemon) else f"nothing listens on {daemon}"
+    if os.path.islink(log):
+        return "a symbolic link"
+    if os.path.isdir(log):
+        return "a folder"
+    return "" if os.path.isdir(os.path.dirname(log)) else "its folder does not exist"
+
+
 def _open_default(journal_socket: str) -> tuple[SinkKind, int]:
     try:
         return SinkKind.JOURNAL, _connect(journal_socket, socket.SOCK_DGRAM)

@@ -12,10 +12,10 @@ from superd.config.model import Listen, Scheme, SocketOptions, SuperdSettings
 from superd.config.places import control_socket
 from superd.errors import ConfigError, Fault
 from superd.kernel.endpoints import Endpoint
-from superd.kernel.identity import IdentityError, group_id
+from superd.kernel.identity import IdentityError, acceptor_identity, group_id
 from superd.kernel.listen import FileId, open_listener, remove_socket_file, socket_file_id
 from superd.kernel.owners import port_owner
-from superd.log import Sink, SinkKind, open_sink
+from superd.log import Sink, SinkKind, obstacle, open_sink
 from superd.wire.messages import Settings
 
 
@@ -30,8 +30,7 @@ class Log:
         try:
             kind, self.descriptor = open_sink(settings.log)
         except OSError as error:
-            problem = f"cannot open it: {error.strerror}"
-            raise ConfigError([Fault(file, "superd.log", problem, value=f'"{settings.log}"')]) from error
+            raise ConfigError([_log_fault(settings, file, f"cannot open it: {error.strerror}")]) from error
         self.kind = SinkKind(kind)
         self._settings = settings
 
@@ -42,6 +41,11 @@ class Log:
 
     def close(self) -> None:
         os.close(self.descriptor)
+
+
+def _log_fault(settings: SuperdSettings, file: str, problem: str) -> Fault:
+    remedy = 'name a file in a folder that exists, or write "stderr"'
+    return Fault(file, "superd.log", problem, remedy, f'"{settings.log}"')
 
 
 @frozen
@@ -154,6 +158,31 @@ def _gids(file: str, key: str, group: str) -> tuple[int, ...]:
         raise ConfigError(
             [Fault(file, f"superd.{key}", error.problem, error.remedy, f'"{group}"')]
         ) from error
+
+
+def inspect_settings(settings: SuperdSettings, file: str) -> tuple[int | None, list[Fault]]:
+    """Whether this machine has what ``[superd]`` needs; nothing is opened.
+
+    Returns:
+        The uid of the acceptor (None where superd runs as an ordinary user, or it cannot be told) and every fault.
+    """
+    uid, faults = None, []
+    try:
+        uid = acceptor_identity(settings.user).uid if os.geteuid() == 0 else None
+    except IdentityError as error:
+        faults.append(Fault(file, "superd.user", error.problem, error.remedy, f'"{settings.user}"'))
+    for key, group in (
+        ("control_group", settings.control_group),
+        ("control_admin_group", settings.control_admin_group),
+    ):
+        try:
+            _gids(file, key, group)
+        except ConfigError as error:
+            faults += error.faults
+    problem = obstacle(settings.log)
+    if problem:
+        faults.append(_log_fault(settings, file, problem))
+    return uid, faults
 
 
 def settings_message(

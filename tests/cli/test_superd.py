@@ -57,7 +57,7 @@ def test_usage_errors_exit_as_sysexits_has_it(
 
 def test_a_good_configuration_is_called_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert superd.main(["-f", str(config), "--check", "--no-system"]) == Exit.OK
-    assert capsys.readouterr().out == f"superd: {config}: 1 services, no faults\n"
+    assert capsys.readouterr().out == f"superd: {config}: 1 service, no faults\n"
 
 
 def test_all_faults_are_told_on_standard_error(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,6 +79,33 @@ def test_a_service_that_is_switched_off_may_lack_anything(config: Path) -> None:
     assert superd.main(["-f", str(config), "--check"]) == Exit.OK
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            'log = "{folder}/none/log"',
+            'superd.log = "{folder}/none/log": its folder does not exist; name a file',
+        ),
+        ('log = "{folder}"', 'superd.log = "{folder}": a folder; name a file'),
+        ('control_group = "no-such-group"', 'superd.control_group = "no-such-group": no group '),
+        ('control_admin_group = "no-such-group"', 'superd.control_admin_group = "no-such-group": no group '),
+    ],
+)
+def test_what_the_daemon_itself_lacks_is_told(
+    config: Path, line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(f"[superd]\n{line.format(folder=config.parent)}\n")
+    assert superd.main(["-f", str(config), "--check"]) == Exit.CONFIG
+    assert f"superd: {config}: {told.format(folder=config.parent)}" in capsys.readouterr().err
+    assert superd.main(["-f", str(config), "--check", "--no-system"]) == Exit.OK
+
+
+def test_a_check_makes_no_log(config: Path) -> None:
+    config.write_text(f'[superd]\nlog = "{config.parent}/log"\n')
+    assert superd.main(["-f", str(config), "--check"]) == Exit.OK
+    assert not (config.parent / "log").exists()
+
+
 def test_faults_of_the_text_count_without_the_machine_too(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,7 +119,7 @@ def test_a_configuration_may_come_from_standard_input(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(GOOD))
     assert superd.main(["-f", "-", "--check", "--no-system"]) == Exit.OK
-    assert capsys.readouterr().out == "superd: -: 1 services, no faults\n"
+    assert capsys.readouterr().out == "superd: standard input: 1 service, no faults\n"
 
 
 def test_warnings_are_no_faults(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +141,7 @@ def test_the_package_runs_as_the_program(config: Path) -> None:
     command = [sys.executable, "-m", "superd", "-f", str(config), "--check", "--no-system"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"superd: {config}: 1 services, no faults\n"
+    assert done.stdout == f"superd: {config}: 1 service, no faults\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's services need not name a user")

@@ -118,7 +118,8 @@ def test_a_log_that_cannot_be_opened_any_more_is_a_fault_and_not_the_end(
     ok, lines, open_ = reloading(tmp_path, ftp(port), run, f'log = "{folder}/log"')
     assert not ok
     assert lines == [
-        f'{tmp_path}/superd.toml: superd.log = "{folder}/log": cannot open it: No such file or directory'
+        f'{tmp_path}/superd.toml: superd.log = "{folder}/log": cannot open it: No such file or directory; '
+        'name a file in a folder that exists, or write "stderr"'
     ]
     assert open_
 
