@@ -18,6 +18,8 @@ _REQUIRED = {
     "listen": 'write listen = ["tcp://*:PORT"]',
     "exec": 'write exec = ["/path/of/program", "argument"]',
 }
+Claim = tuple[object, ...]
+
 _ANY_ADDRESS = {"*": ("0.0.0.0", "::"), "localhost": ("127.0.0.1", "::1")}  # noqa: S104 - nothing is bound here
 
 
@@ -97,22 +99,34 @@ def _unnamed_peers(draft: Draft) -> Iterator[Fault]:
             yield draft.place_of("listen").fault("listen", problem, 'write mode = "wait"', listen.text)
 
 
-def _claims(listen: Listen, device: object) -> Iterator[tuple[object, ...]]:
-    """What the kernel lets only one socket have. An unknown port (0) claims nothing."""
+def _claims(listen: Listen, device: object) -> tuple[list[Claim], list[Claim]]:
+    """What a listener takes, each of which only one socket may have, and what would be in its way.
+
+    A socket on every address and one on a single address are in each other's way. So a single address takes
+    "some" of its port too, which is what a socket on every address finds. An unknown port (0) claims nothing.
+    Source: ip(7), bind(2); inet_csk_bind_conflict and udp_lib_lport_inuse of Linux.
+    """
     if listen.scheme.is_unix:
-        yield "unix", listen.path
-    elif listen.port:
-        transport, family = listen.scheme[:3], listen.scheme[3:]
-        for host in _ANY_ADDRESS.get(listen.host, (listen.host,)):
-            if family in ("", "6" if ":" in host else "4"):
-                yield transport, host, listen.scope, listen.port, device
+        return [("unix", listen.path)], [("unix", listen.path)]
+    taken: list[Claim] = []
+    sought: list[Claim] = []
+    transport, family = listen.scheme[:3], listen.scheme[3:]
+    for host in _ANY_ADDRESS.get(listen.host, (listen.host,)) if listen.port else ():
+        if family not in ("", "6" if ":" in host else "4"):
+            continue
+        every = "::" if ":" in host else "0.0.0.0"  # noqa: S104 - nothing is bound here
+        port = (transport, listen.port, device)
+        one, some, all_ = (host, listen.scope, *port), ("some", every, *port), (every, "", *port)
+        taken += [one] if host == every else [one, some]
+        sought += [one, some] if host == every else [one, all_]
+    return taken, sought
 
 
 def _repeated_listens(draft: Draft) -> Iterator[Fault]:
-    claimed: dict[tuple[object, ...], Listen] = {}
+    claimed: dict[Claim, Listen] = {}
     for listen in draft.listens:
-        claims = tuple(_claims(listen, None))
-        taken = next((claimed[claim] for claim in claims if claim in claimed), None)
+        claims, sought = _claims(listen, None)
+        taken = next((claimed[claim] for claim in sought if claim in claimed), None)
         if taken is not None:
             problem = "stands there twice" if taken == listen else f'the same port as "{taken.text}"'
             yield draft.place_of("listen").fault("listen", problem, "remove one of them", listen.text)
@@ -132,14 +146,14 @@ def _environment_file(draft: Draft) -> Iterator[Fault]:
 
 def check_together(drafts: Iterable[Draft]) -> Iterator[Fault]:
     """Two enabled services that want the same address and port, or the same path."""
-    claimed: dict[tuple[object, ...], Draft] = {}
+    claimed: dict[Claim, Draft] = {}
     for draft in drafts:
         if draft.values.get("enabled") is False:
             continue
         device = draft.socket.get("bind_to_device")
         for listen in draft.listens:
-            claims = tuple(_claims(listen, device))
-            rivals = (claimed[claim] for claim in claims if claim in claimed)
+            claims, sought = _claims(listen, device)
+            rivals = (claimed[claim] for claim in sought if claim in claimed)
             rival = next((rival for rival in rivals if not _may_share(draft, rival, listen)), None)
             if rival is not None:
                 yield _clash(draft, rival, listen)

@@ -10,6 +10,7 @@ import difflib
 
 from superd.config.schema import KEYS, LATER, TABLES
 
+_EXEC = 'exec = ["/path/of/program", "argument"]'
 _TCP = 'listen = ["tcp://*:PORT"]'
 _UDP = 'listen = ["udp://*:PORT"]'
 
@@ -22,7 +23,7 @@ _SPELLINGS: dict[str, str] = {
     "bind": _TCP.replace("*", "ADDRESS"),
     "cps": "limits.rate",
     "denytime": "limits.penalty",
-    "disable": "enabled = false",
+    "disable": "enabled = true for no, false for yes",
     "env": "environment",
     "groups": "init_groups",
     "instances": "limits.max_connections",
@@ -43,16 +44,16 @@ _SPELLINGS: dict[str, str] = {
     "rlimitfiles": "limit_nofile",
     "rlimitrss": "limit_rss",
     "rlimitstack": "limit_stack",
-    "server": "exec",
-    "serverargs": "exec",
+    "server": _EXEC,
+    "serverargs": _EXEC,
     "sockettype": _TCP,
     "v6only": 'listen = ["tcp6://*:PORT"]',
-    "wait": 'mode = "wait"',
+    "wait": 'mode = "nowait" for no, "wait" for yes',
     # systemd.socket(5), systemd.service(5), systemd.exec(5)
-    "accept": 'mode = "nowait"',
+    "accept": 'mode = "nowait" for yes, "wait" for no',
     "bindipv6only": 'listen = ["tcp6://*:PORT"]',
     "capabilityboundingset": "sandbox",
-    "execstart": "exec",
+    "execstart": _EXEC,
     "ipaddressallow": "access.allow",
     "ipaddressdeny": "access.deny",
     "listendatagram": _UDP,
@@ -69,13 +70,13 @@ _SPELLINGS: dict[str, str] = {
     "triggerlimitburst": "limits.burst",
     "triggerlimitinterval": "limits.rate",
     # launchd.plist(5)
-    "disabled": "enabled = false",
+    "disabled": "enabled = false for true, true for false",
     "environmentvariables": "environment",
     "exittimeout": "timeout_stop",
     "groupname": "group",
-    "inetdcompatibility": 'mode = "nowait"',
-    "program": "exec",
-    "programarguments": "exec",
+    "inetdcompatibility": 'mode = "nowait" or "wait"',
+    "program": _EXEC,
+    "programarguments": _EXEC,
     "sockfamily": _TCP,
     "socknodename": _TCP.replace("*", "ADDRESS"),
     "sockpathmode": "socket.socket_mode",
@@ -86,9 +87,9 @@ _SPELLINGS: dict[str, str] = {
     "username": "user",
     # plain words that a newcomer tries
     "address": _TCP.replace("*", "ADDRESS"),
-    "args": "exec",
+    "args": _EXEC,
     "chroot": "root_directory",
-    "command": "exec",
+    "command": _EXEC,
     "cwd": "working_directory",
     "gid": "group",
     "host": _TCP.replace("*", "ADDRESS"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import re
@@ -10,7 +11,7 @@ import stat
 import tomllib
 from typing import TextIO
 
-from superd.config.findings import RejectedError, reject
+from superd.config.findings import RejectedError, reject, toml_key
 
 MAX_BYTES = 16 * 1024 * 1024
 """A configuration file is never larger; a device or a runaway generator may be."""
@@ -29,6 +30,7 @@ _UNREADABLE = {
 _POSITION = re.compile(
     r"(?P<problem>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.S
 )
+_TUPLE = re.compile(r"\('.*',?\)", re.S)
 # In what tomllib says of keys and tables that stand there already.
 _REPEATED = ("twice", "overwrite", "redefine", "mutate", "duplicate")
 _KEY = r"\s*[A-Za-z0-9_.\"'-]+\s*"
@@ -152,10 +154,15 @@ def _check_status(status: os.stat_result, path: str, *, system: bool) -> None:
         raise reject("writable by others", f"chmod go-w {shlex.quote(path)}")
 
 
+def _as_table(match: re.Match[str]) -> str:
+    """A path of keys, which tomllib spells as Python does: ``('services', 'ftp')``."""
+    return f"[{'.'.join(map(toml_key, ast.literal_eval(match[0])))}]"
+
+
 def _syntax_fault(message: str, text: str) -> RejectedError:
     match = _POSITION.fullmatch(message)
     problem, line, column = match.group("problem", "line", "column") if match else (message, None, None)
-    problem = problem[:1].lower() + problem[1:]
+    problem = _TUPLE.sub(_as_table, problem[:1].lower() + problem[1:])
     where = f"line {line}" if line else "end of the file"
     if any(word in problem for word in _REPEATED):
         return reject(f"{where}: {problem}", "write each key and each [table] once")

@@ -225,7 +225,12 @@ def _list(value: object, parse: Callable[[object], str], example: str) -> tuple[
 
 def strings(parse: Callable[[object], str], word: str) -> Kind:
     """A list of strings, each of which ``parse`` takes."""
-    return Kind(f"list of {word}", lambda value: _list(value, parse, 'a list, as ["…", "…"]'))
+    return Kind(f"list of {word}", lambda value: _list(value, parse, _example_of_list(value)))
+
+
+def _example_of_list(value: object) -> str:
+    words = value.replace(",", " ").split() if isinstance(value, str) else []
+    return toml_text(words) if words else 'a list, as ["…", "…"]'
 
 
 def _argv(value: object) -> tuple[str, ...]:

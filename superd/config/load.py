@@ -131,7 +131,14 @@ def _expand(place: Place, pattern: str, faults: list[Fault]) -> list[str]:
         )
         return []
     full = os.path.join(os.path.dirname(place.file), pattern)
-    return sorted(glob.glob(full)) if glob.has_magic(pattern) else [full]
+    if glob.has_magic(pattern):
+        return sorted(glob.glob(full))
+    if not os.path.lexists(full):
+        faults.append(
+            place.inside("superd").fault("include", f"no such file {full}", "check the path", pattern)
+        )
+        return []
+    return [full]
 
 
 def _drafts(

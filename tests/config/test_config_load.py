@@ -317,6 +317,15 @@ def test_services_may_share_a_port_that_both_reuse() -> None:
     assert len(_load_text(text).services) == 2
 
 
+def test_services_may_have_the_same_port_of_different_addresses() -> None:
+    places = ("tcp://127.0.0.1:21", "tcp://[::]:21", "udp://127.0.0.1:21", "tcp://*:22", "tcp://127.0.0.2:21")
+    text = "".join(
+        f'[services.s{number}]\nlisten = ["{place}"]\nmode = "wait"\nexec = ["/bin/x"]\n'
+        for number, place in enumerate(places)
+    )
+    assert len(_load_text(text).services) == len(places)
+
+
 def test_services_may_share_a_port_on_different_interfaces() -> None:
     options = [f'socket.bind_to_device = "eth{number}"\n' for number in range(2)]
     text = f"[services.a]\n{_MINIMAL}{options[0]}[services.b]\n{_MINIMAL}{options[1]}"

@@ -70,7 +70,12 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
             'environment_file = "/no/such/file": no such file; check the path',
         ),
         # lists and tables
-        ('pass_environment = "TZ"', 'pass_environment = "TZ": not a list; write a list, as ["…", "…"]'),
+        ('pass_environment = "TZ"', 'pass_environment = "TZ": not a list; write ["TZ"]'),
+        (
+            'supplementary_groups = "adm, audio"',
+            'supplementary_groups = "adm, audio": not a list; write ["adm", "audio"]',
+        ),
+        ("pass_environment = 1", 'pass_environment = 1: not a list; write a list, as ["…", "…"]'),
         (
             'pass_environment = ["A B"]',
             'pass_environment = "A B": not a variable\'s name; use letters, digits and _',
@@ -189,6 +194,14 @@ def test_a_socket_option_needs_a_listener_that_has_it(faults: Faults, line: str,
             ['listen = "tcp4://0.0.0.0:1": the same port as "tcp://*:1"; remove one of them'],
         ),
         (
+            'listen = ["tcp://127.0.0.1:1", "tcp://*:1"]\nexec = ["/bin/x"]',
+            ['listen = "tcp://*:1": the same port as "tcp://127.0.0.1:1"; remove one of them'],
+        ),
+        (
+            'listen = ["tcp://[::]:1", "tcp://[::1]:1"]\nexec = ["/bin/x"]',
+            ['listen = "tcp://[::1]:1": the same port as "tcp://[::]:1"; remove one of them'],
+        ),
+        (
             'listen = ["unix-dgram:///run/log"]\nexec = ["/bin/x"]',
             [
                 'listen = "unix-dgram:///run/log": datagrams of unnamed peers cannot be told apart; '
@@ -238,7 +251,7 @@ def test_a_faulty_listen_or_exec(faults: Faults, body: str, lines: list[str]) ->
             f'[superd]\ncontrol = "/{"x" * 107}"',
             f'superd.control = "/{"x" * 77}…: too long; use at most 107 bytes',
         ),
-        ('[superd]\ninclude = "x"', 'superd.include = "x": not a list; write a list, as ["…", "…"]'),
+        ('[superd]\ninclude = "x"', 'superd.include = "x": not a list; write ["x"]'),
         ("[defaults]\numask = 22", 'defaults.umask = 22: not a string; write it in octal: "022"'),
         ("[defaults.socket]\nno_delai = true", "defaults.socket.no_delai: unknown key; did you mean no_delay?"),
         ('[defaults]\nuser = "superd"\n' + _SERVICE, 'defaults.user = "superd": the user of superd\'s acceptor; '
@@ -258,7 +271,8 @@ def test_a_fault_outside_of_services(faults: Faults, text: str, fault: str) -> N
          'write octal in quotes: "022"'),
         ("ftp stream tcp nowait root /usr/sbin/ftpd", "line 1, column 5: expected '=' after a key in a key/value pair; "
          'write KEY = "value", one a line'),
-        ("[a]\n[a]", "line 2: cannot declare ('a',) twice; write each key and each [table] once"),
+        ("[a]\n[a]", "line 2: cannot declare [a] twice; write each key and each [table] once"),
+        ("[a.'b c']\n[a.'b c']", 'line 2: cannot declare [a."b c"] twice; write each key and each [table] once'),
         ("a = 1\na = 2\n", "line 2: cannot overwrite a value; write each key and each [table] once"),
         ("a = [1,", "end of the file: invalid value; close every bracket and quote"),
         ("[services.ftp", "end of the file: expected ']' at the end of a table declaration; "

@@ -35,7 +35,6 @@ def test_two_services_cannot_listen_on_the_same_address(faults: Faults, one: str
         ("tcp4://*:80", "tcp6://*:80"),
         ("tcp://*:80", "udp://*:80"),
         ("tcp://127.0.0.1:80", "tcp://127.0.0.2:80"),
-        ("tcp://*:80", "tcp://127.0.0.1:80"),
         ("tcp://[fe80::1%eth0]:80", "tcp://[fe80::1%eth1]:80"),
         ("unix:///run/x", "unix://@/run/x"),
     ],
@@ -72,9 +71,26 @@ def test_faults_of_all_files_come_together(write: Write) -> None:
     folder = main.removesuffix("superd.toml")
     assert _faults_of(main) == [
         f"{one}: end of the file: expected ']' at the end of a table declaration; close every bracket and quote",
-        f"{folder}none.toml: no such file; check the path",
+        f'{main}: superd.include = "none.toml": no such file {folder}none.toml; check the path',
         f"{main}: frob: unknown key; superd.toml(5) lists the keys",
         f"{two}: services.ftp.nice = 50: out of range; write -20 to 19",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tcp://*:21", "tcp://192.0.2.1:21"),
+        ("tcp://192.0.2.1:21", "tcp://*:21"),
+        ("udp://[2001:db8::1]:21", "udp://[::]:21"),
+        ("tcp4://*:21", "tcp://localhost:21"),
+    ],
+)
+def test_every_address_and_a_single_one_are_in_each_others_way(faults: Faults, one: str, other: str) -> None:
+    rest = 'exec = ["/a"]\nmode = "wait"\n'
+    text = f'[services.a]\nlisten = ["{one}"]\n{rest}[services.b]\nlisten = ["{other}"]\n{rest}'
+    assert faults(text) == [
+        f'services.b.listen = "{other}": services.a listens there too; use another port, or reuse_port in both'
     ]
 
 
