@@ -79,10 +79,10 @@ class Spawners:
             self._requests.stuck(service, spawner)
 
     def _obey(self, service: Service, spawner: SpawnerLink, message: object) -> None:
-        if not spawner.welcomed:
+        if not spawner.welcomed and not isinstance(message, Output):
             if message == Welcome(self._epoch):
                 spawner.welcomed = True
-            return  # anything before was said to an earlier acceptor and will be said again
+            return  # anything before was said to an earlier acceptor and will be said again, lines excepted
         match message:
             case Report(number, events):
                 self._children.reported(service, spawner, events)

@@ -9,10 +9,12 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 from clients import connect, connections, echo, echoes, service, stop
@@ -96,21 +98,27 @@ def replaced(superd: Superd, old: int) -> None:
 def test_no_connection_is_refused_while_the_acceptor_is_replaced(address: str) -> None:
     """kill -9 under load: the kernel's backlog keeps what comes; at most one batch of those under way is lost."""
 
-    def ask(_: int) -> bytes:
-        try:
-            return exchange(address, 7, b"hello")
-        except ConnectionResetError:  # it was in the hands of the acceptor
-            return b""
+    enough = Event()
+
+    def ask() -> Iterator[bytes]:
+        while not enough.is_set():
+            try:
+                yield exchange(address, 7, b"hello")
+            except ConnectionResetError:  # it was in the hands of the acceptor
+                yield b""
 
     with Superd(echo(address)) as superd, ThreadPoolExecutor(8) as pool, connect(address) as held:
         assert echoes(held)
-        answers = pool.map(ask, range(600))
-        for _ in range(2):
-            superd.wait_for("end", count=len(superd.log_events("end")) + 20)
-            killed = superd.acceptor_pid
-            os.kill(killed, signal.SIGKILL)
-            replaced(superd, killed)
-        got = list(answers)
+        clients = [pool.submit(lambda: list(ask())) for _ in range(8)]
+        try:
+            for _ in range(2):
+                superd.wait_for("end", count=len(superd.log_events("end")) + 50)
+                killed = superd.acceptor_pid
+                os.kill(killed, signal.SIGKILL)
+                replaced(superd, killed)
+        finally:
+            enough.set()
+        got = [answer for client in clients for answer in client.result()]
         assert set(got) <= {b"hello", b""}
         assert got.count(b"") <= 2 * 32
         assert echoes(held)
@@ -164,6 +172,20 @@ def test_connections_on_their_way_when_the_acceptor_dies_are_served_and_logged(a
         superd.wait_for("end", count=5, source="127.0.0.1", outcome="clean")
         assert superd.status("echo")["children"] == 1
         assert exchange(address, 7, b"and on") == b"and on"
+
+
+def test_what_a_child_writes_while_there_is_no_acceptor_is_logged(address: str) -> None:
+    exec = '["/bin/sh", "-c", "while read line; do echo $line >&2; echo $line; done"]'
+    with Superd(service("loud", f"tcp://{address}:7", exec, "daemon")) as superd, connect(address) as client:
+        assert echoes(client, b"before\n")
+        superd.wait_for("output", message="before")
+        stop(old := superd.acceptor_pid)
+        assert echoes(client, b"meanwhile\n")
+        os.kill(old, signal.SIGKILL)
+        replaced(superd, old)
+        assert echoes(client, b"after\n")
+        superd.wait_for("output", message="after")
+        assert [line["message"] for line in superd.log_events("output")] == ["before", "meanwhile", "after"]
 
 
 def test_a_stopped_acceptor_is_replaced(address: str) -> None:
@@ -227,8 +249,9 @@ def test_when_the_master_is_killed_connections_go_on_and_the_ports_are_free(
         instance = int(on_wait.recv(100))
         superd.wait_for("output", service="deaf")
         children = {
-            one["service"]: one["pid"] for one in superd.log_events() if "pid" in one and "service" in one
+            name: superd.wait_for("start", service=name)["pid"] for name in ("wait", "always", "deaf")
         }
+        children["echo"] = superd.wait_for("connection", service="echo")["pid"]
         assert children["wait"] == instance
         superd.kill()
         wait_until(
