@@ -15,6 +15,7 @@ from superd.kernel.identity import Identity
 from superd.master.births import fork
 from superd.master.loop import Loop
 from superd.master.services import Managed, Spawner
+from superd.policy.outcome import status_word
 from superd.wire.fds import Link, close_all, pair
 from superd.wire.messages import Retire, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
 from superd.wire.table import Phase, Role
@@ -101,6 +102,11 @@ class Spawners:
 
     def _heard(self, managed: Managed, spawner: Spawner) -> None:
         """A spawner may say one thing, once; anything else ends it."""
+        if not self._keeps_the_rules(spawner):
+            self.replace(managed, spawner.number, spawner.reason)
+
+    def _keeps_the_rules(self, spawner: Spawner) -> bool:
+        """Take what a spawner said; False, and the reason noted, when the table does not allow it."""
         try:
             for received in spawner.link.receive():
                 close_all(received.descriptors)
@@ -112,7 +118,9 @@ class Spawners:
         except (EOFError, OSError):
             self._loop.forget(spawner.link.fileno())  # it ends; SIGCHLD tells how
         except WireError as error:
-            self.replace(managed, spawner.number, f"broke the rules of the wire: {error}")
+            spawner.reason = f"broke the rules of the wire: {error}"
+            return False
+        return True
 
     def retire(self, managed: Managed) -> None:
         """Have a service's spawners take no more work and end with their last child."""
@@ -135,12 +143,12 @@ class Spawners:
             os.kill(spawner.pid, signal.SIGKILL)
 
     def ended(self, pid: int, status: int) -> bool:
-        """A process ended; True when it was a spawner."""
+        """A process ended; True when it was a spawner. Its pid may be another's already: it is not signalled."""
         managed, spawner = self._by_pid.pop(pid, (None, None))
         if managed is None or spawner is None:
             return False
         if not spawner.reason:
-            self._heard(managed, spawner)
+            self._keeps_the_rules(spawner)
         del managed.spawners[spawner.number]
         self._loop.forget(spawner.link.fileno())
         spawner.link.close()
@@ -165,5 +173,5 @@ class Spawners:
 
 def _describe(status: int) -> str:
     if os.WIFSIGNALED(status):
-        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"ended with status {os.WEXITSTATUS(status)}"
+        return f"was killed by {status_word(status)}"
+    return f"ended with status {status_word(status)}"
