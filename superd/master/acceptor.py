@@ -12,6 +12,7 @@ from superd.errors import WireError
 from superd.kernel.identity import Identity
 from superd.master.births import BirthError, execute_acceptor
 from superd.master.loop import Loop
+from superd.policy.outcome import status_word
 from superd.wire.fds import Link, close_all, pair
 from superd.wire.messages import Ping
 from superd.wire.table import Phase, Role
@@ -21,6 +22,9 @@ PONG_S = 4.0
 FIRST_DELAY_S = 0.05
 LAST_DELAY_S = 30.0
 STEADY_S = 10.0
+
+MOST_AT_ONCE = 64
+"""Packets that are taken in one turn: an acceptor that never stops talking must not keep out signals and others."""
 
 
 class AcceptorKeeper:
@@ -93,27 +97,33 @@ class AcceptorKeeper:
             self._link.post(message, descriptors or ())
             self._loop.watch_writing(self._link.fileno(), self._link.wants_write)
         except OSError:
-            self._hang_up()
+            self._end("")
 
     def _readable(self) -> None:
+        """Take requests. Who does not read the answers is not heard: they would pile up in a root process."""
         link = self._link
         if link is None:
             return
         try:
             link.flush()
             self._loop.watch_writing(link.fileno(), link.wants_write)
-            for received in link.receive():
+            if link.wants_write:
+                return
+            for received in link.receive(MOST_AT_ONCE):
                 try:
                     self._heard(received.message, received.descriptors)
                 finally:
                     close_all(received.descriptors)
-                if self._link is not link:
+                if self._link is not link or link.wants_write:
                     return
         except (EOFError, OSError):
-            self._hang_up()
+            self._end("")  # it ends by itself, and then its status says how, or it goes on for nobody
         except WireError as error:
-            self.kill(f"broke the rules of the wire: {error}")
-            self._hang_up()
+            self._end(f"broke the rules of the wire: {error}")
+
+    def _end(self, reason: str) -> None:
+        self.kill(reason)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         """Nothing more comes from this one; SIGCHLD tells how it ended."""
@@ -124,7 +134,7 @@ class AcceptorKeeper:
 
     def kill(self, reason: str) -> None:
         if self.pid:
-            self._reason = reason
+            self._reason = self._reason or reason
             os.kill(self.pid, signal.SIGKILL)
 
     def _ping_of(self, pid: int) -> Callable[[], None]:
@@ -146,6 +156,9 @@ class AcceptorKeeper:
             self.kill("did not answer")
 
     def answered(self, number: int) -> None:
+        """A ``Pong`` came. Raises WireError: nothing was asked yet that it could answer."""
+        if number > self._pinged:
+            raise WireError(f"Pong {number} before its Ping")
         self._ponged = max(self._ponged, number)
 
     def ended(self, pid: int, status: int) -> bool:
@@ -154,10 +167,11 @@ class AcceptorKeeper:
             return False
         self.pid = 0
         self._hang_up()
-        how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else str(status >> 8)
         self.deaths = 0 if time.monotonic() - self._born > STEADY_S else self.deaths + 1
         self._loop.after(min(LAST_DELAY_S, FIRST_DELAY_S * 2 ** min(self.deaths, 10)), self._restart)
-        self._warn(f"the acceptor (pid {pid}) ended ({self._reason or how}); starting another")
+        self._warn(
+            f"the acceptor (pid {pid}) ended ({self._reason or status_word(status)}); starting another"
+        )
         return True
 
     def _restart(self) -> None:

@@ -44,8 +44,9 @@ class Loop:
         self._epoll.register(descriptor, READ)
 
     def watch_writing(self, descriptor: int, wanted: bool) -> None:
+        """Call back when it can be written, and no more when it can be read, until that is not wanted any longer."""
         if descriptor in self._callbacks:
-            self._epoll.modify(descriptor, READ | WRITE if wanted else READ)
+            self._epoll.modify(descriptor, WRITE if wanted else READ)
 
     def forget(self, descriptor: int) -> None:
         """Stop watching; harmless when it was not watched. To be called before the descriptor is closed."""

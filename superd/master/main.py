@@ -37,6 +37,9 @@ from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
 MOST_STILLBORN = 3
 """After that many acceptors that never served, superd gives up: whoever started it waits for a word."""
 
+MOST_REAPED = 256
+"""Processes collected in one turn."""
+
 STOP_MARGIN_S = 5.0
 """Longer than the longest ``timeout_stop`` by that much: then the acceptor is not waited for any more."""
 
@@ -191,8 +194,11 @@ class Master:
         self.log.log(EventName.SPAWNER, Level.WARNING, text, service=managed.service.name)
 
     def _reap(self) -> None:
-        """Collect the dead: the acceptor, spawners, and what children of dead spawners left (subreaper)."""
-        while True:
+        """Collect the dead: the acceptor, spawners, and what children of dead spawners left (subreaper).
+
+        Anybody's orphans come here, however many: no more of them at once than leave the rest its turn.
+        """
+        for _ in range(MOST_REAPED):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -202,6 +208,7 @@ class Master:
             if self.acceptor.ended(pid, status) and self.stopping:
                 self.finish()
             self.spawners.ended(pid, status)
+        self.loop.after(0, self._reap)
 
     # --- reload ---
 
