@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,10 +34,18 @@ def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
     if service["runtime_max_s"] >= 0:
         yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."
     patience = format_duration(service["timeout_stop_s"])
-    yield f"To end it, superd sends signal {service['kill_signal']}, and SIGKILL {patience} later."
+    yield f"To end it, superd sends {_signal_name(service['kill_signal'])}, and SIGKILL {patience} later."
     yield "No connection is refused: neither access nor limits are configured."
-    yield f"Now: {service['state']}, {service['children']} children, {service['accepted']} accepted so far."
+    children = f"{service['children']} {'child' if service['children'] == 1 else 'children'}"
+    yield f"Now: {service['state']}, {children}, {service['accepted']} accepted so far."
     for line in service["fault"].splitlines() if service["state"] == "faulty" else ():
         yield f"It is off because of {line}"
     for listener, reason in service["broken"].items():
         yield f"{listener} is not open: {reason}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal between SIGRTMIN and SIGRTMAX
+        return f"signal {number}"

@@ -39,20 +39,31 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     made = _Parser(prog="superctl", description="Asks a running superd.")
-    made.add_argument("--control", metavar="PATH", help="control socket (or SUPERD_CONTROL)")
-    made.add_argument("--json", action="store_true", help="print what superd answered as JSON")
+    _add_common(made, None, False)
     made.add_argument("--version", action="version", version=f"superctl {__version__}")
+    common = _Parser(add_help=False)  # they may stand after the command as well
+    _add_common(common, argparse.SUPPRESS, argparse.SUPPRESS)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    commands.add_parser("status", help="every service: state, listeners, children, counters")
-    commands.add_parser("reload", help="read the configuration again; on any fault nothing changes")
-    stop = commands.add_parser("stop", help="stop superd; connections that are open go on")
+
+    def command(name: str, told: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=told, parents=[common])
+
+    command("status", "every service: state, listeners, children, counters")
+    command("reload", "read the configuration again; on any fault nothing changes")
+    stop = command("stop", "stop superd; connections that are open go on")
     stop.add_argument("--children", action="store_true", help="end the open connections too")
     check = commands.add_parser("check", help="report every fault of a configuration")
     check.add_argument("file", metavar="FILE", nargs="?", default=CONFIG_FILE)
     check.add_argument("--no-system", action="store_true", help="skip what depends on this machine")
-    told = commands.add_parser("explain", help="a service in plain words")
+    told = command("explain", "a service in plain words")
     told.add_argument("service", metavar="SERVICE")
     return made
+
+
+def _add_common(made: argparse.ArgumentParser, control: str | None, json_: bool | str) -> None:
+    """The options of every command that asks, with their defaults."""
+    made.add_argument("--control", metavar="PATH", default=control, help="control socket (or SUPERD_CONTROL)")
+    made.add_argument("--json", action="store_true", default=json_, help="print what superd answered as JSON")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,8 +91,12 @@ def _request(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _control_path(given: str | None) -> str:
+    """What was named, else the socket of the user's own superd where there is one, else that of root's."""
     named = given or os.environ.get("SUPERD_CONTROL")
-    return named or control_socket(CONTROL_SOCKET, os.geteuid(), os.environ)
+    if named:
+        return named
+    own = control_socket(CONTROL_SOCKET, os.geteuid(), os.environ)
+    return own if os.path.exists(own) else CONTROL_SOCKET
 
 
 def ask(path: str, request: Mapping[str, Any]) -> Answer:

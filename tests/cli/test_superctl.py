@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -16,6 +17,7 @@ from superd import __version__
 from superd.cli import superctl
 from superd.cli.explain import explain
 from superd.cli.tables import align, status_table
+from superd.config import places
 from superd.errors import Exit
 
 FTP = {
@@ -123,6 +125,33 @@ def test_check_is_superds_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.startswith(f"superd: {path}: no_such_table")
 
 
+def test_the_socket_may_be_named_after_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERD_CONTROL", "/elsewhere")
+    path = tmp_path / "none.sock"
+    assert superctl.main(["explain", "--control", str(path), "ftp"]) == Exit.UNAVAILABLE
+    assert capsys.readouterr().err.startswith(f"superctl: {path}: ")
+
+
+def test_a_user_without_a_superd_of_his_own_asks_that_of_root(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUPERD_CONTROL", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    monkeypatch.setattr(superctl, "CONTROL_SOCKET", str(tmp_path / "root.sock"))
+    monkeypatch.setattr(places, "CONTROL_SOCKET", str(tmp_path / "root.sock"))
+    assert superctl.main(["status"]) == Exit.UNAVAILABLE
+    assert capsys.readouterr().err.startswith(f"superctl: {tmp_path}/root.sock: ")
+    own = tmp_path / "superd" / "control.sock"
+    own.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(own))
+    assert superctl.main(["status"]) == Exit.UNAVAILABLE
+    assert capsys.readouterr().err.startswith(f"superctl: {own}: ")
+
+
 # --- answers ---
 
 
@@ -139,10 +168,13 @@ def test_status_is_a_table(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -
     ]  # fmt: skip
 
 
-def test_json_is_what_superd_answered(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("argv", [["--json", "status"], ["status", "--json"]])
+def test_json_is_what_superd_answered(
+    daemon: Daemon, argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     answer = {"ok": True, "superd": {"version": "1"}, "services": {"ftp": FTP}}
     daemon(says(answer))
-    assert superctl.main(["--json", "status"]) == Exit.OK
+    assert superctl.main(argv) == Exit.OK
     assert json.loads(capsys.readouterr().out) == answer
 
 
@@ -188,7 +220,7 @@ def test_explain_tells_who_what_and_how_it_ends() -> None:
     assert text.splitlines()[0] == "ftp listens on tcp://*:21, tcp://[::1]:2121."
     assert "/usr/sbin/in.ftpd -l 'two words', running as ftp:ftp." in text
     assert "runs longer than 1h is ended" in text
-    assert "superd sends signal 15, and SIGKILL 10s later" in text
+    assert "superd sends SIGTERM, and SIGKILL 10s later" in text
     assert "Now: running, 2 children, 1234 accepted so far." in text
 
 
@@ -200,6 +232,8 @@ def test_explain_tells_who_what_and_how_it_ends() -> None:
         ({"standard_error": "socket"}, "goes to the client"),
         ({"standard_error": "null"}, "is thrown away"),
         ({"user": ""}, "running as whoever runs superd."),
+        ({"kill_signal": 40}, "superd sends signal 40, and"),
+        ({"children": 1}, "Now: running, 1 child, 1234"),
         ({"state": "faulty", "fault": "f: no user"}, "It is off because of f: no user"),
         ({"broken": {"tcp://*:21": "in use"}}, "tcp://*:21 is not open: in use"),
     ],
