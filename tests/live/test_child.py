@@ -151,7 +151,8 @@ def test_its_environment_is_what_is_listed_and_nothing_else(address: str, folder
         pass_environment = ["TZ", "NOT_SET"]
         environment_file = "{secrets}"
     """
-    dirty = {
+    pythons = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+    dirty = pythons | {
         "PATH": f"{os.environ['PATH']}:/strange", "LD_LIBRARY_PATH": "/strange", "SECRET": "x", "HOME": "/strange",
         "NOTIFY_SOCKET": "/strange", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "a:b:c", "MANAGERPID": "1", "TZ": "UTC",
         "LANG": "C", "TCPREMOTEIP": "6.6.6.6", "PYTHONSTARTUP": "/strange", "IFS": "x", "BASH_ENV": "/strange",
