@@ -47,6 +47,10 @@ GIVE_UP_S = 30.0
 GATHER_MS = 1
 """How long ended children wait for others to be reaped with them, unless work comes first."""
 
+READS = 2
+"""Reads of one pipe in one turn: what a full one holds, and its end. A child that never stops writing must not keep
+the spawner from everything else."""
+
 WORK_BYTES = 4096 + 64
 """The longest packet of connections."""
 
@@ -217,11 +221,11 @@ class Spawner:
     def _read_output(self, descriptor: int) -> bool:
         """Pass on what a child wrote; True at the end of its pipe."""
         ended, messages = False, []
-        while not ended:
+        for _ in range(READS):
             found, ended = self.outputs.read(descriptor, time.monotonic())
-            if not found:
-                break
             messages += found
+            if ended or not found:
+                break
         if messages:
             self._send_reports()  # first that it started, then what it wrote
         for message in messages:
