@@ -8,7 +8,6 @@ Nothing is written to the checkout. What was done is remembered by content, not 
 changes costs a few milliseconds.
 """
 
-
 from __future__ import annotations
 
 import fcntl

@@ -5,7 +5,6 @@
 Says first which commands to try: the lines of the file that begin with ``# try:``.
 """
 
-
 from __future__ import annotations
 
 import contextlib

@@ -5,7 +5,6 @@ commands start its ``python3``, so whatever superd starts anew finds superd agai
 machine takes part. DESTDIR stands in no installed file.
 """
 
-
 from __future__ import annotations
 
 import argparse
