@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Callable
 
 from attrs import frozen
@@ -101,7 +102,8 @@ def apply_options(sock: socket.socket, endpoint: Endpoint, options: SocketOption
 
 
 def _set(sock: socket.socket, row: _Row, value: int | str) -> None:
-    raw = os.fsencode(value) if isinstance(value, str) else int(value)
+    # Packed here: of a number that needs the 32nd bit, as a mark may, socket.setsockopt makes a TypeError.
+    raw = os.fsencode(value) if isinstance(value, str) else struct.pack("I", value)
     try:
         if row.forced is None or not _force(sock, row.level, row.forced, raw):
             sock.setsockopt(row.level, row.option, raw)
@@ -109,7 +111,7 @@ def _set(sock: socket.socket, row: _Row, value: int | str) -> None:
         raise OSError(error.errno, f"socket.{row.key} = {value!r}: {error.strerror}") from error
 
 
-def _force(sock: socket.socket, level: int, option: int, raw: int | bytes) -> bool:
+def _force(sock: socket.socket, level: int, option: int, raw: bytes) -> bool:
     """Return whether the privileged option could be set; without CAP_NET_ADMIN it cannot."""
     try:
         sock.setsockopt(level, option, raw)

@@ -232,6 +232,13 @@ def test_the_other_options_are_set() -> None:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"reno"
 
 
+@needs_root
+def test_a_mark_may_have_all_its_bits() -> None:
+    highest = 2**32 - 1
+    with _open("tcp://127.55.1.6:0", SocketOptions(mark=highest)) as sock:
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & highest == highest
+
+
 def test_datagram_and_unix_options_are_set() -> None:
     with _open("udp://127.55.1.6:0", SocketOptions(broadcast=True)) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST) == 1
