@@ -21,10 +21,16 @@ from superd.units import format_duration, format_size, parse_duration, parse_siz
 _MAX_PATH = 4095  # PATH_MAX of <linux/limits.h>, less the NUL
 _MAX_ID = (1 << 32) - 2  # (uid_t) -1 means "leave it as it is" to setresuid(2)
 
+MAX_ARGV_BYTES = 128 * 1024
+"""What ``exec`` may be in all: what Linux allows one argument (MAX_ARG_STRLEN), and the acceptor can be told."""
+
+MAX_LISTENS = 500
+"""Addresses of one service, for the same reason."""
+
 _OWNED_NAMES = ("PROTO", "SUPERD_SERVICE")
 _OWNED_PREFIXES = ("LISTEN_", "REMOTE_", "TCPLOCAL", "TCPREMOTE")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ACCOUNT = re.compile(r"[^\s:/\0-][^\s:/\0]*")
+_ACCOUNT = re.compile(r"[^\s:/\0-][^\s:/\0]{0,254}")
 _FD_NAME = re.compile(r"[!-9;-~][ -9;-~]{0,254}")
 
 
@@ -238,6 +244,9 @@ def _argv(value: object) -> tuple[str, ...]:
     argv = _list(value, _line, toml_text(words) if words else '["/path/of/program", "argument"]')
     if not argv or not argv[0]:
         raise reject("no program", 'write ["/path/of/program", "argument"]')
+    size_bytes = sum(len(word.encode()) + 1 for word in argv)
+    if size_bytes > MAX_ARGV_BYTES:
+        raise reject(f"{size_bytes} bytes", f"use at most {MAX_ARGV_BYTES}, and a file for the rest")
     return argv
 
 
@@ -246,6 +255,8 @@ def _listen_texts(value: object) -> tuple[str, ...]:
     texts = _list(value, _line, example)
     if not texts:
         raise reject("no address", 'write ["tcp://*:PORT"]')
+    if len(texts) > MAX_LISTENS:
+        raise reject(f"{len(texts)} addresses", f"use at most {MAX_LISTENS} a service")
     return texts
 
 

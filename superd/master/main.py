@@ -28,7 +28,7 @@ from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
 from superd.master.outside import ControlSocket, Log, control_groups, settings_message
 from superd.master.registry import Registry
-from superd.master.reload import compare
+from superd.master.reload import brief, compare
 from superd.master.requests import ANSWERS
 from superd.master.services import Managed
 from superd.master.spawners import Spawners
@@ -223,10 +223,10 @@ class Master:
                     [Fault("standard input", "", "cannot be read again", "start superd with -f FILE")]
                 )
             config = load(self.config_file)
-            lines = self._apply(config)
+            lines = brief(self._apply(config))
         except ConfigError as error:
             self._rotate_log()
-            lines = [str(fault) for fault in error.faults]
+            lines = brief([str(fault) for fault in error.faults])
             for line in lines:
                 self.log.log(EventName.RELOAD, Level.ERR, f"not reloaded: {line}")
             self._notifier.ready(len(self.services))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
 from superd.config.model import Service
+
+MAX_LINES, MAX_LINE_CHARS = 150, 4000
+"""Of what a reload tells. Even if JSON needs six bytes for each character, that fits a ``ReloadResult``."""
 
 
 @frozen
@@ -40,3 +43,12 @@ def compare(old: Mapping[str, Service], new: Mapping[str, Service]) -> Change:
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
     )
+
+
+def brief(lines: Sequence[str]) -> list[str]:
+    """As much of what there is to tell about a reload as anybody reads, and as a message surely carries."""
+    told = [
+        line if len(line) <= MAX_LINE_CHARS else f"{line[:MAX_LINE_CHARS]}…" for line in lines[:MAX_LINES]
+    ]
+    left = len(lines) - len(told)
+    return [*told, f"and {left} more"] if left else told

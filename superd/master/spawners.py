@@ -20,6 +20,9 @@ from superd.wire.fds import Link, close_all, pair
 from superd.wire.messages import Retire, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
 from superd.wire.table import Phase, Role
 
+MAX_REASON_CHARS = 600
+"""Of what a spawner says: the acceptor is told in a ``SpawnerDown``, whatever JSON makes of it."""
+
 
 class Spawners:
     """Keeps the spawners of all services.
@@ -112,7 +115,7 @@ class Spawners:
                 close_all(received.descriptors)
                 spawner.link.phase = Phase.SERVING  # the table allows it nothing there
                 if isinstance(received.message, SpawnerFailed):
-                    spawner.reason = received.message.reason
+                    spawner.reason = received.message.reason[:MAX_REASON_CHARS]
                 else:
                     assert isinstance(received.message, SpawnerReady)  # noqa: S101  the table has no third
         except (EOFError, OSError):

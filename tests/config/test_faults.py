@@ -55,6 +55,7 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
         ('user = "a:b:c"', 'user = "a:b:c": not a name; write "user" or "user:group"'),
         ('user = ""', 'user = "": not a name; write "user" or "user:group"'),
         ('user = "4294967295"', 'user = "4294967295": no such number; write 0 to 4294967294'),
+        (f'group = "{"a" * 256}"', f'group = "{"a" * 78}…: not a name; write a name or a number'),
         ('group = "a b"', 'group = "a b": not a name; write a name or a number'),
         ('kill_signal = "FROB"', 'kill_signal = "FROB": not a signal; write its name, as "SIGTERM"'),
         ("kill_signal = 9", 'kill_signal = 9: not a signal; write its name, as "SIGTERM"'),
@@ -172,6 +173,17 @@ def test_a_socket_option_needs_a_listener_that_has_it(faults: Faults, line: str,
         (
             'listen = ["tcp://*:1"]\nexec = ["ftpd", "-l"]',
             ['exec = "ftpd": not an absolute path; write the program\'s path, or give it as exec_path'],
+        ),
+        (
+            f'listen = ["tcp://*:1"]\nexec = ["/bin/x", "{"a" * 131_072}"]',
+            [f'exec = ["/bin/x", "{"a" * 67}…: 131080 bytes; use at most 131072, and a file for the rest'],
+        ),
+        (
+            f'listen = {[f"tcp://127.0.0.1:{port}" for port in range(1, 502)]}\nexec = ["/bin/x"]',
+            [
+                'listen = ["tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:3", "tcp://127.0.0.…: '
+                "501 addresses; use at most 500 a service"
+            ],
         ),
         ('listen = ["tcp://*:1"]\nexec = ["/bin/x", 5]', ['exec = 5: not a string; write "5"']),
         (

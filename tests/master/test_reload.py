@@ -10,8 +10,14 @@ from helpers.services import service
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superd.config.model import Mode, Service
-from superd.master.reload import Change, compare
+from superd.config.addresses import MAX_UNIX_PATH
+from superd.config.kinds import MAX_ARGV_BYTES, MAX_LISTENS
+from superd.config.model import Listen, Mode, Scheme, Service
+from superd.master.reload import MAX_LINE_CHARS, MAX_LINES, Change, brief, compare
+from superd.master.services import Managed
+from superd.wire.codec import Direction
+from superd.wire.messages import ReloadResult, ServiceFaulty
+from superd.wire.table import Role
 
 _SERVICES = st.dictionaries(
     st.sampled_from("abcdef"),
@@ -60,3 +66,39 @@ def test_a_change_in_words() -> None:
     new = {"kept": old["kept"], "changed": service("changed", nice=1), "new": service("new")}
     assert str(compare(old, new)) == "added new; changed changed; removed gone, gone2; 1 unchanged"
     assert str(compare(old, old)) == "4 unchanged"
+
+
+# --- what is said of it fits its message, however much there is ---
+
+TO_ACCEPTOR = Direction.of(Role.MASTER, Role.ACCEPTOR)
+WORST = "\1"  # six bytes of JSON
+
+
+def test_a_million_faults_fit_the_answer_and_their_number_is_told() -> None:
+    lines = [WORST * 100_000, *["fault"] * 999_999]
+    told = brief(lines)
+    assert told[0] == WORST * MAX_LINE_CHARS + "…"
+    assert told[-1] == f"and {1_000_000 - MAX_LINES} more"
+    assert TO_ACCEPTOR.encode(
+        ReloadResult(1, False, tuple([WORST * MAX_LINE_CHARS + "…"] * MAX_LINES + told[-1:]))
+    )
+
+
+def test_what_little_there_is_to_tell_is_told_as_it_is() -> None:
+    assert brief(["one", "two"]) == ["one", "two"]
+    assert brief([]) == []
+
+
+def test_the_longest_service_that_can_be_configured_can_be_told() -> None:
+    path = '"' * MAX_UNIX_PATH
+    longest = Service(
+        "n" * 64,
+        tuple(
+            Listen(f"unix-seqpacket://{path}", Scheme.UNIX_SEQPACKET, path=path) for _ in range(MAX_LISTENS)
+        ),
+        (WORST * (MAX_ARGV_BYTES - 1),),
+        user="\U0001f642" * 255,
+        group="\U0001f642" * 255,
+    )
+    reason = "\n".join([WORST * 4095] * 4)
+    assert TO_ACCEPTOR.encode(ServiceFaulty(1, Managed(1, longest).settings(), reason))

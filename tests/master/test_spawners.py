@@ -15,9 +15,13 @@ from superd.kernel.identity import resolve
 from superd.master.loop import Loop
 from superd.master.services import Managed
 from superd.master.spawners import Spawners
+from superd.wire.codec import Direction
 from superd.wire.messages import SpawnerDown
+from superd.wire.table import Role
 
 from .conftest import Told
+
+TO_ACCEPTOR = Direction.of(Role.MASTER, Role.ACCEPTOR)
 
 
 def ready_twice(birth: Birth) -> NoReturn:
@@ -31,6 +35,11 @@ def shouts(birth: Birth) -> NoReturn:
     os._exit(0)
 
 
+def complains_at_length(birth: Birth) -> NoReturn:
+    birth.master.send(b'\0\x1f["' + b"\\u0001" * 680 + b'"]')  # SpawnerFailed, as long as it may be
+    os._exit(1)
+
+
 def dies_of_a_real_time_signal(_: Birth) -> NoReturn:
     os.kill(os.getpid(), 40)
     os._exit(0)
@@ -41,6 +50,7 @@ def dies_of_a_real_time_signal(_: Birth) -> NoReturn:
     [
         (ready_twice, "broke the rules of the wire: SpawnerReady while serving"),
         (shouts, "broke the rules of the wire: message kind 77"),
+        (complains_at_length, "\1" * 600),
         (dies_of_a_real_time_signal, "was killed by SIG40"),
     ],
 )
@@ -57,6 +67,7 @@ def test_the_end_of_a_spawner_that_broke_the_rules_is_told(
     ended(spawner.pid)
     assert spawners.ended(*os.waitpid(spawner.pid, 0))
     assert told.take()[-1] == SpawnerDown(1, 1, reason)
+    assert TO_ACCEPTOR.encode(SpawnerDown(1, 1, reason)), "it fits its message"
     assert len(warned) == 1 and reason in warned[0]
     assert not managed.spawners and not len(spawners)
     managed.close_work()
