@@ -21,6 +21,7 @@ class Exit(IntEnum):
     USAGE = 64  # EX_USAGE
     DATA = 65  # EX_DATAERR: a faulty imported file
     UNAVAILABLE = 69  # EX_UNAVAILABLE: no daemon answers
+    SOFTWARE = 70  # EX_SOFTWARE: a defect of superd's own
     PERMISSION = 77  # EX_NOPERM
     CONFIG = 78  # EX_CONFIG: any fault in superd's own configuration
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from superd.config.drafts import Draft, is_usable
-from superd.config.files import check_trusted
-from superd.config.findings import Place, RejectedError
+from superd.config.findings import Place
 from superd.config.model import Listen, Mode, Scheme, Service
 from superd.config.schema import TABLES
 from superd.errors import Fault
@@ -41,13 +40,12 @@ def check_settings(place: Place, superd_user: str) -> Iterator[Fault]:
         )
 
 
-def check_service(draft: Draft, superd_user: str, *, system: bool) -> Iterator[Fault]:
+def check_service(draft: Draft, superd_user: str) -> Iterator[Fault]:
     """The faults of one service by itself.
 
     Args:
         draft: the service.
         superd_user: whom the acceptor runs as.
-        system: whether to look at this machine's files too.
     """
     yield from _missing_keys(draft)
     yield from _unusable_keys(draft)
@@ -55,8 +53,6 @@ def check_service(draft: Draft, superd_user: str, *, system: bool) -> Iterator[F
     yield from _acceptors_user(draft, superd_user)
     yield from _unnamed_peers(draft)
     yield from _repeated_listens(draft)
-    if system:
-        yield from _environment_file(draft)
 
 
 def _missing_keys(draft: Draft) -> Iterator[Fault]:
@@ -131,17 +127,6 @@ def _repeated_listens(draft: Draft) -> Iterator[Fault]:
             problem = "stands there twice" if taken == listen else f'the same port as "{taken.text}"'
             yield draft.place_of("listen").fault("listen", problem, "remove one of them", listen.text)
         claimed.update(dict.fromkeys(claims, listen))
-
-
-def _environment_file(draft: Draft) -> Iterator[Fault]:
-    path = draft.values.get("environment_file")
-    if isinstance(path, str):
-        try:
-            check_trusted(path)
-        except RejectedError as error:
-            yield from draft.place_of("environment_file").faults(
-                "environment_file", path, error, secret=False
-            )
 
 
 def check_together(drafts: Iterable[Draft]) -> Iterator[Fault]:

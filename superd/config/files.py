@@ -82,19 +82,6 @@ def read_trusted(path: str, *, system: bool = True) -> str:
         raise reject(f"line {line}: not UTF-8", "save the file as UTF-8") from None
 
 
-def check_trusted(path: str) -> None:
-    """Check, without reading it, that ``read_trusted`` would take this file.
-
-    Raises:
-        RejectedError: missing, not a regular file, or writable by others.
-    """
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError) as error:
-        raise _unreadable(error) from None
-    _check_status(status, path, system=True)
-
-
 def read_stream(stream: TextIO) -> str:
     """The text of standard input.
 

@@ -50,7 +50,7 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Conf
     Args:
         path: the main file; ``-`` reads ``stdin``.
         system: False leaves out what depends on this machine: owners of files, service names (their port is
-            then 0), whether an environment_file exists.
+            then 0).
         stdin: what ``-`` reads; None means ``sys.stdin``.
 
     Raises:
@@ -71,7 +71,7 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Conf
     superd_user = str(settings.get("user", SuperdSettings().user))
     faults += checks.check_settings(top, superd_user)
     for draft in drafts:
-        faults += checks.check_service(draft, superd_user, system=system)
+        faults += checks.check_service(draft, superd_user)
     faults += checks.check_together(drafts)
     if faults:
         legible = [

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from superd.errors import SuperdError
+from superd.errors import Exit, SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
 from superd.kernel.privileges import drop_for_good
@@ -41,7 +41,7 @@ def fork(life: Callable[[], NoReturn]) -> int:
         life()
     except BaseException as error:  # noqa: BLE001  the master's stack must never unwind in the child
         _last_words(error)
-    os._exit(70)
+    os._exit(Exit.SOFTWARE)
 
 
 def _last_words(error: BaseException) -> None:

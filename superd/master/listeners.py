@@ -94,7 +94,8 @@ def _opened(listener: Listener, service: Service, adoptable: Adoptable | None) -
 
 def adapt(sock: socket.socket, endpoint: Endpoint, service: Service) -> None:
     """Give a socket that is open already what its service asks for."""
-    sock.setblocking(service.mode is not Mode.NOWAIT)
+    if service.mode is Mode.NOWAIT:
+        sock.setblocking(False)  # an instance's are made blocking at its start, when the acceptor has let go
     apply_options(sock, endpoint, _options(endpoint, service))
     if endpoint.type != socket.SOCK_DGRAM:
         sock.listen(service.socket.backlog)

@@ -104,20 +104,20 @@ class Spawners:
         self._tell(news, [spawner.acceptor_end.fileno()])
 
     def _heard(self, managed: Managed, spawner: Spawner) -> None:
-        """A spawner may say one thing, once; anything else ends it."""
+        """A spawner may say that it is ready, and its last words; whatever ends it, ends it for certain."""
         if not self._keeps_the_rules(spawner):
             self.replace(managed, spawner.number, spawner.reason)
 
     def _keeps_the_rules(self, spawner: Spawner) -> bool:
-        """Take what a spawner said; False, and the reason noted, when the table does not allow it."""
+        """Take what a spawner said; False, and the reason noted, after last words or a breach of the table."""
         try:
             for received in spawner.link.receive():
                 close_all(received.descriptors)
-                spawner.link.phase = Phase.SERVING  # the table allows it nothing there
+                spawner.link.phase = Phase.SERVING  # where the table allows it no more than last words
                 if isinstance(received.message, SpawnerFailed):
                     spawner.reason = received.message.reason[:MAX_REASON_CHARS]
-                else:
-                    assert isinstance(received.message, SpawnerReady)  # noqa: S101  the table has no third
+                    return False
+                assert isinstance(received.message, SpawnerReady)  # noqa: S101  the table has no third
         except (EOFError, OSError):
             self._loop.forget(spawner.link.fileno())  # it ends; SIGCHLD tells how
         except WireError as error:

@@ -11,12 +11,13 @@ import gc
 import os
 import resource
 import signal
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from superd.config.envfile import parse_environment_file
 from superd.config.model import Service
-from superd.errors import SuperdError
+from superd.errors import Exit, SuperdError
 from superd.kernel import linux, privileges, rlimits
 from superd.kernel.birth import Birth
 from superd.spawner.plan import base_environment
@@ -40,8 +41,19 @@ def main(birth: Birth) -> NoReturn:
     gc.set_threshold(50_000)  # … and a connection makes no cycles
     master.post(SpawnerReady())
     master.phase = Phase.SERVING
-    Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners).run()
+    try:
+        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners).run()
+    except Exception as error:  # noqa: BLE001  a defect of ours: standard error leads nowhere here, the log does not
+        master.post(SpawnerFailed(_defect(error)))
+        os._exit(Exit.SOFTWARE)
     os._exit(0)
+
+
+def _defect(error: Exception) -> str:
+    """What went wrong and where, in one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"defect: {type(error).__name__}: {error}{place}"[:1000]
 
 
 def _forget(keep: Sequence[int]) -> None:

@@ -332,6 +332,8 @@ class Spawner:
             return {**self.environment, **listen_environment(names, pid)}
 
         def start(error: int) -> int:
+            for sock in self.listeners:
+                sock.setblocking(True)  # of a service that was nowait they are not
             descriptors = (first, first, error, *(sock.fileno() for sock in self.listeners))
             return fork_exec(
                 self.path, self.argv, environment, descriptors, self.child_limits, self.service.kill_signal

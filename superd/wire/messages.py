@@ -240,7 +240,7 @@ class SpawnerReady:
 
 @frozen
 class SpawnerFailed:
-    """The spawner could not take its user's place; ``reason`` says which step failed and why."""
+    """A spawner's last words: which step of taking its user's place failed and why, or a defect of ours."""
 
     reason: str
 

@@ -14,7 +14,7 @@ taken over by an attacker is safe by itself, since it names a service that the a
   hops left. Whatever that listener hears the acceptor reads, and passes on as it likes; so it could have made up
   the same datagram without asking.
 
-A spawner may tell the master one thing, once: that it is ready, or why it could not be.
+A spawner may tell the master that it is ready, once, and why it ends, which ends it.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ TABLE: tuple[Row, ...] = (
     Row(28, PeerSocketWanted, _A, _M, _SERVING),
     Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),
-    Row(31, SpawnerFailed, _S, _M, _STARTING, max_bytes=4 * KIB),
+    Row(31, SpawnerFailed, _S, _M, max_bytes=4 * KIB),
     Row(32, Retire, _M, _S),
     Row(40, Hello, _A, _S),
     Row(41, Connections, _A, _S, max_bytes=4 * KIB, max_descriptors=MAX_BATCH),

@@ -105,16 +105,3 @@ def test_standard_input_of_more_than_16_mib_is_refused() -> None:
     with pytest.raises(ConfigError) as raised:
         load("-", stdin=io.StringIO("#" * (MAX_BYTES + 1)))
     assert str(raised.value) == "standard input: larger than 16 MiB; split it"
-
-
-def test_an_environment_file_is_protected_as_the_configuration_is(write: Write) -> None:
-    secrets = write("secrets", "A=b")
-    text = f'[services.x]\nlisten = ["tcp://*:1"]\nexec = ["/bin/x"]\nenvironment_file = "{secrets}"\n'
-    main = write("superd.toml", text)
-    assert load(main).services["x"].environment_file == secrets
-    os.chmod(secrets, 0o666)
-    with pytest.raises(ConfigError) as raised:
-        load(main)
-    assert str(raised.value) == (
-        f'{main}: services.x.environment_file = "{secrets}": writable by others; chmod go-w {secrets}'
-    )

@@ -85,6 +85,18 @@ def test_an_environment_file_is_read_and_its_content_is_not_shown(
     assert found == f'superd.toml: services.ftp.environment_file = "{path}": {problem}'
 
 
+def test_an_environment_file_is_protected_as_the_configuration_is(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    assert faults(environment_file=str(path)) == [
+        f'superd.toml: services.ftp.environment_file = "{path}": no such file; check the path'
+    ]
+    path.write_text("A=b")
+    path.chmod(0o666)
+    assert faults(environment_file=str(path)) == [
+        f'superd.toml: services.ftp.environment_file = "{path}": writable by others; chmod go-w {path}'
+    ]
+
+
 @needs_root
 def test_root_serves_nobody_unasked() -> None:
     assert faults(user="") == [
