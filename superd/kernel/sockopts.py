@@ -16,6 +16,7 @@ from superd.kernel.endpoints import Endpoint
 # Constants that Python 3.11's socket module lacks.
 _SO_SNDBUFFORCE = 32  # include/uapi/asm-generic/socket.h
 _SO_RCVBUFFORCE = 33
+_SO_PASSRIGHTS = 83
 _IP_FREEBIND = 15  # include/uapi/linux/in.h
 _IPV6_FREEBIND = 78  # include/uapi/linux/in6.h, kernel 4.15
 
@@ -99,6 +100,24 @@ def apply_options(sock: socket.socket, endpoint: Endpoint, options: SocketOption
         value = getattr(options, row.field)
         if value is not None and row.suits(endpoint):
             _set(sock, row, value)
+
+
+def refuse_descriptors(sock: socket.socket) -> bool:
+    """Have the kernel turn away who sends descriptors to a unix socket (EPERM), and to those accepted from it.
+
+    A descriptor that was sent is closed by the receiver, even by one that takes none, and its sender decides how
+    long that lasts: SO_LINGER on a connection that stands still (socket(7)), or a file system of his own.
+
+    Returns:
+        False: the kernel is older than 6.16 and takes them.
+    """
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        return False
+    return True
 
 
 def _set(sock: socket.socket, row: _Row, value: int | str) -> None:

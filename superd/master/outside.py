@@ -15,6 +15,7 @@ from superd.kernel.endpoints import Endpoint
 from superd.kernel.identity import IdentityError, acceptor_identity, group_id
 from superd.kernel.listen import FileId, open_listener, remove_socket_file, socket_file_id
 from superd.kernel.owners import port_owner
+from superd.kernel.sockopts import refuse_descriptors
 from superd.log import Sink, SinkKind, obstacle, open_sink
 from superd.wire.messages import Settings
 
@@ -103,6 +104,7 @@ class ControlSocket:
         )
         try:
             self.sock = open_listener(self._endpoint, options, nonblocking=True)
+            refuse_descriptors(self.sock)
             _require_private_folder(os.path.dirname(self.path))
         except OSError as error:
             raise ConfigError([self._fault(file, error)]) from error

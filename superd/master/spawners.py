@@ -12,6 +12,7 @@ from superd.config.model import Mode
 from superd.errors import WireError
 from superd.kernel.birth import Birth, SpawnerLife
 from superd.kernel.identity import Identity
+from superd.kernel.sockopts import refuse_descriptors
 from superd.master.births import fork
 from superd.master.loop import Loop
 from superd.master.services import Managed, Spawner
@@ -65,6 +66,8 @@ class Spawners:
         number = managed.last_number
         ours, theirs = pair()
         acceptor_end, own = pair()
+        for end in (ours, acceptor_end):
+            refuse_descriptors(end)  # a spawner never sends any
         try:
             pid = fork(self._birth(managed, managed.identity, theirs, own, managed.work_out))
         except OSError as error:

@@ -21,6 +21,7 @@ from superd.kernel.listen import (
     matches,
     open_listener,
 )
+from superd.kernel.sockopts import refuse_descriptors
 
 PLAIN = SocketOptions()
 needs_ipv6 = pytest.mark.skipif(not ipv6_available(), reason="IPv6 is off here")
@@ -244,6 +245,24 @@ def test_datagram_and_unix_options_are_set() -> None:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST) == 1
     with _open("unix-dgram://@superd-test-cred", SocketOptions(pass_credentials=True)) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED) == 1
+
+
+def test_descriptors_are_turned_away_from_a_listener_and_its_connections() -> None:
+    with (
+        _open("unix://@superd-test-rights", nonblocking=False) as sock,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        if not refuse_descriptors(sock):
+            pytest.skip("needs Linux 6.16")
+        client.connect(sock.getsockname())
+        with pytest.raises(PermissionError):
+            socket.send_fds(client, [b"before it is accepted"], [client.fileno()])
+        connection, _ = sock.accept()
+        with connection:
+            with pytest.raises(PermissionError):
+                socket.send_fds(client, [b"and after"], [client.fileno()])
+            client.send(b"without any")
+            assert connection.recv(100) == b"without any"
 
 
 def test_an_address_that_is_not_there_yet_can_be_bound_freely() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import socket
+import struct
+from contextlib import suppress
 
 import pytest
 from harness import PATIENCE_S, Superd, exchange, wait_until
+
+from superd.kernel.sockopts import refuse_descriptors
 
 pytestmark = pytest.mark.live
 
@@ -55,3 +59,36 @@ def test_a_child_that_writes_on_standard_error_without_end_does_not_stop_its_ser
         (yes,) = (event["pid"] for event in superd.log_events("connection", service="shell")[:1])
         exchange(address, 1, f"kill {yes}\n".encode())
         wait_until(lambda: superd.log_events("end", service="shell", pid=yes), "the flood to end")
+
+
+def standing_still(address: str) -> tuple[socket.socket, socket.socket]:
+    """A connection whose close would wait a minute for the other end to read, and that end."""
+    with socket.create_server((address, 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    near.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            near.send(bytes(65536))
+    near.setblocking(True)
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    return near, far
+
+
+def test_nobody_holds_up_the_acceptor_with_a_descriptor_for_the_control_socket(address: str) -> None:
+    settings = 'control_group = "adm"\ncontrol_admin_group = "daemon"\n'  # of two groups, so all may connect
+    with Superd(services(address), settings=settings) as superd, socket.socket(socket.AF_UNIX) as client:
+        if not refuse_descriptors(client):
+            pytest.skip("needs Linux 6.16")
+        before = superd.acceptor_pid
+        client.connect(str(superd.control))
+        near, far = standing_still(address)
+        with far:
+            try:
+                socket.send_fds(client, [b"x"], [near.fileno()])
+            except PermissionError:  # so it is ours alone, and may not hold up the test either
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+            near.close()
+            assert exchange(address, 7, b"x") == b"x"
+            assert superd.acceptor_pid == before
