@@ -64,21 +64,22 @@ class Spawners:
             return  # the service was switched off while the acceptor asked
         managed.last_number += 1
         number = managed.last_number
-        ours, theirs = pair()
-        acceptor_end, own = pair()
-        for end in (ours, acceptor_end):
-            refuse_descriptors(end)  # a spawner never sends any
+        ends: list[socket.socket] = []
         try:
+            ends += pair()
+            ends += pair()
+            ours, theirs, acceptor_end, own = ends
+            for end in (ours, acceptor_end):
+                refuse_descriptors(end)  # a spawner never sends any
             pid = fork(self._birth(managed, managed.identity, theirs, own, managed.work_out))
         except OSError as error:
-            for end in (ours, acceptor_end):
+            for end in ends:
                 end.close()
-            self._warn(managed, f"cannot fork a spawner: {error.strerror}")
-            self._tell(SpawnerDown(managed.id, number, "cannot fork"))
+            self._warn(managed, f"cannot start a spawner: {error.strerror}")
+            self._tell(SpawnerDown(managed.id, number, "cannot be started"))
             return
-        finally:
-            theirs.close()
-            own.close()
+        theirs.close()
+        own.close()
         link = Link(ours, Role.MASTER, Role.SPAWNER)
         link.phase = Phase.STARTING
         spawner = managed.spawners[number] = Spawner(number, pid, link, acceptor_end)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
-from helpers.forked import ended
+from helpers.forked import descriptors, ended, in_child
 from helpers.services import service
 
 from superd.kernel.birth import Birth
@@ -71,3 +72,29 @@ def test_the_end_of_a_spawner_that_broke_the_rules_is_told(
     assert len(warned) == 1 and reason in warned[0]
     assert not managed.spawners and not len(spawners)
     managed.close_work()
+
+
+@pytest.mark.parametrize("room", [0, 2, 3])
+def test_without_descriptors_for_a_spawner_the_acceptor_is_told_that_there_is_none(room: int) -> None:
+    """``room`` for one link, but not for both."""
+
+    def run() -> tuple[list[object], list[str], set[int]]:
+        told, warned = Told(), list[str]()
+        spawners = Spawners(Loop(), shouts, {}, 1024, told, lambda _, text: warned.append(text))
+        managed = Managed(1, service(), identity=resolve(""))
+        managed.open_work()
+        before = descriptors()
+        limit = max(before) + 1 + room
+        while os.open("/dev/null", os.O_RDONLY) < max(before):
+            pass  # fill the gaps
+        filled = descriptors()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        spawners.start(managed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return told.take(), warned, descriptors() - filled
+
+    told, warned, left = in_child(run)
+    assert told == [SpawnerDown(1, 1, "cannot be started")]
+    assert warned == ["cannot start a spawner: Too many open files"]
+    assert not left
