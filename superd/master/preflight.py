@@ -6,11 +6,12 @@ A fault found here disables that service alone; it is looked at again on reload 
 from __future__ import annotations
 
 import os
+import resource
 import stat
 
 from superd.config.envfile import parse_environment_file
 from superd.config.files import read_trusted
-from superd.config.findings import RejectedError
+from superd.config.findings import RejectedError, toml_text
 from superd.config.model import Mode, Service
 from superd.errors import Fault
 from superd.kernel.identity import Identity, IdentityError, resolve
@@ -36,7 +37,7 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
     except IdentityError as error:
         value = f'"{service.user}"' if service.user else None
         return None, [_fault(service, "user", value, error.problem, error.remedy), *faults]
-    return identity, faults
+    return identity, [*_rank_faults(service, identity), *faults]
 
 
 def _identity(service: Service, acceptor_uid: int | None) -> Identity:
@@ -60,6 +61,36 @@ def _delivery_faults(service: Service) -> list[Fault]:
         return []
     problem = "needs root: the first datagram of each peer is delivered through a raw socket"
     return [_fault(service, "mode", f'"{service.mode}"', problem, 'use mode = "wait"')]
+
+
+def _rank_faults(service: Service, identity: Identity) -> list[Fault]:
+    """What only root can give a service: told here, since its spawner would fail at it again and again."""
+    if os.geteuid() == 0:
+        return []
+    folder, groups = service.root_directory, service.supplementary_groups
+    others = _has_other_groups(identity)
+    checks = (
+        ("root_directory", f'"{folder}"', bool(folder)),
+        ("nice", str(service.nice), service.nice < 0 and not _may_be_nice(service.nice)),
+        ("group", f'"{service.group}"', others and bool(service.group)),
+        ("supplementary_groups", toml_text(list(groups)), others and bool(groups)),
+        ("init_groups", "false", others and not service.init_groups),
+    )
+    remedy = "start superd as root, or leave it out"
+    return [
+        _fault(service, key, value, "only root can do that", remedy) for key, value, asked in checks if asked
+    ]
+
+
+def _has_other_groups(identity: Identity) -> bool:
+    own = {os.getgid(), *os.getgroups()}
+    return identity.gid != os.getgid() or {identity.gid, *identity.groups} != own
+
+
+def _may_be_nice(nice: int) -> bool:
+    """Whether RLIMIT_NICE lets an ordinary user go that low. Source: getrlimit(2)."""
+    ceiling = resource.getrlimit(resource.RLIMIT_NICE)[1]
+    return ceiling == resource.RLIM_INFINITY or 20 - nice <= ceiling
 
 
 def _path_faults(service: Service) -> list[Fault]:

@@ -80,8 +80,7 @@ def _take_place(birth: Birth, parent: int) -> dict[bytes, bytes]:
     service, identity = birth.service, birth.identity
     linux.set_process_title(f"superd: spawner {service.name}")
     _limit(service, birth.soft_nofile)
-    if service.nice:
-        os.nice(service.nice)
+    _be_nice(service.nice)
     os.umask(service.umask)
     from_file = _read_environment_file(service.environment_file)
     if service.root_directory:
@@ -94,6 +93,13 @@ def _take_place(birth: Birth, parent: int) -> dict[bytes, bytes]:
         raise SuperdError("the master is gone")
     linux.set_dumpable(False)
     return base_environment(service, identity, birth.caller, from_file)
+
+
+def _be_nice(nice: int) -> None:
+    try:
+        os.nice(nice)
+    except OSError as error:  # a user's bounds, or a container's: the bare error would not say of what
+        raise SuperdError(f"nice = {nice}: {error.strerror}") from error
 
 
 def _limit(service: Service, soft_nofile: int) -> None:

@@ -17,6 +17,12 @@ def faults(acceptor_uid: int | None = None, **settings: Any) -> list[str]:
     return [str(fault) for fault in inspect(service(**settings), acceptor_uid)[1]]
 
 
+def _become_nobody() -> None:
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
 def test_a_service_that_has_all_it_needs_gets_its_identity() -> None:
     identity, found = inspect(service(), None)
     assert found == []
@@ -116,9 +122,7 @@ def test_no_service_is_the_acceptor() -> None:
 @needs_root
 def test_an_ordinary_user_serves_as_himself_alone() -> None:
     def as_nobody() -> tuple[list[str], list[str], list[str]]:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        _become_nobody()
         return faults(user=""), faults(user="nobody"), faults(user="daemon")
 
     unnamed, own, other = in_child(as_nobody)
@@ -127,3 +131,33 @@ def test_an_ordinary_user_serves_as_himself_alone() -> None:
         'superd.toml: services.ftp.user = "daemon": only root can run it as another user; start superd as '
         "root, or leave user out"
     ]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"nice": -5}, "nice = -5"),
+        ({"root_directory": "/"}, 'root_directory = "/"'),
+        ({"supplementary_groups": ("0",)}, 'supplementary_groups = ["0"]'),
+        ({"group": "0"}, 'group = "0"'),
+    ],
+)
+def test_what_only_root_can_give_a_service_is_told_to_others(settings: dict[str, Any], key: str) -> None:
+    def as_nobody() -> list[str]:
+        _become_nobody()
+        return faults(user="", **settings)
+
+    assert faults(**settings) == []
+    assert in_child(as_nobody) == [
+        f"superd.toml: services.ftp.{key}: only root can do that; start superd as root, or leave it out"
+    ]
+
+
+@needs_root
+def test_an_ordinary_user_may_ask_for_what_he_has() -> None:
+    def as_nobody() -> list[str]:
+        _become_nobody()
+        return faults(user="", nice=5, group=str(NOBODY), supplementary_groups=(str(NOBODY),))
+
+    assert in_child(as_nobody) == []
