@@ -12,6 +12,7 @@ import tomllib
 from typing import TextIO
 
 from superd.config.findings import RejectedError, reject, toml_key
+from superd.config.ways import check_way, is_trusted
 
 MAX_BYTES = 16 * 1024 * 1024
 """A configuration file is never larger; a device or a runaway generator may be."""
@@ -60,7 +61,8 @@ def read_trusted(path: str, *, system: bool = True) -> str:
         system: False leaves out the checks of owner and permissions, which depend on this machine.
 
     Raises:
-        RejectedError: missing, not readable, not a regular file, writable by others, too large, not UTF-8.
+        RejectedError: missing, not readable, not a regular file, writable by others, in a folder where others may
+            put something else in its place, too large, not UTF-8.
     """
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
@@ -68,6 +70,8 @@ def read_trusted(path: str, *, system: bool = True) -> str:
         raise _unreadable(error) from None
     try:
         _check_status(os.fstat(descriptor), path, system=system)
+        if system:
+            check_way(path)
         content = _read_all(descriptor)
     except OSError as error:
         raise _unreadable(error) from None
@@ -135,7 +139,7 @@ def _check_status(status: os.stat_result, path: str, *, system: bool) -> None:
         raise reject("not a regular file", "name a file")
     if not system:
         return
-    if status.st_uid not in (0, os.geteuid()):
+    if not is_trusted(status.st_uid):
         raise reject(f"owned by uid {status.st_uid}, who could change it", f"chown root {shlex.quote(path)}")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise reject("writable by others", f"chmod go-w {shlex.quote(path)}")

@@ -109,7 +109,7 @@ are relative to the file they stand in.
 .Ss Files
 Every file is a regular one, UTF-8, of at most 16 MiB, owned by root or by whoever runs
 .Xr superd 8 ,
-and writable by nobody else.
+and writable by nobody else; the folders and links that lead to it are theirs too.
 Included files hold services alone, and a service stands in one file.
 .Ss Groups
 A program runs with its user's primary group and the groups the user is a member of.

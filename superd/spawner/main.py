@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from superd.config.envfile import parse_environment_file
+from superd.config.files import read_trusted
 from superd.config.model import Service
 from superd.errors import Exit, SuperdError
 from superd.kernel import linux, privileges, rlimits
@@ -111,10 +112,10 @@ def _limit(service: Service, soft_nofile: int) -> None:
 
 
 def _read_environment_file(path: str) -> Mapping[str, str]:
+    """The file as it is now, if it still deserves what the master believed of it."""
     if not path:
         return {}
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        try:
-            return parse_environment_file(file.read())
-        except ValueError as error:
-            raise SuperdError(f"environment_file {path}: {error}") from error
+    try:
+        return parse_environment_file(read_trusted(path))
+    except ValueError as error:  # of the parser, or a RejectedError
+        raise SuperdError(f"environment_file {path}: {error}") from error

@@ -77,6 +77,41 @@ def test_a_symbolic_link_is_judged_by_what_it_leads_to(tmp_path: Path, write: Wr
     assert _finding(tmp_path / "link")[0] == "writable by others"
 
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+
+
+@pytest.mark.parametrize("name", ["home/x.toml", "home/below/x.toml", "link"])
+def test_a_file_in_a_folder_that_others_may_write_to_is_not_believed(tmp_path: Path, name: str) -> None:
+    """They could put another in its place, or a link to any file that root believes."""
+    home = tmp_path / "home"
+    (home / "below").mkdir(parents=True)
+    for path in (home / "x.toml", home / "below" / "x.toml"):
+        path.write_text("")
+    (tmp_path / "link").symlink_to("home/../home/x.toml")
+    assert read_trusted(str(tmp_path / name)) == ""
+    os.chmod(home, 0o777)
+    problem, remedy = _finding(tmp_path / name)
+    assert problem == f"others may write to {home} and replace it"
+    assert remedy == f"chmod go-w {home}, or move the file"
+    assert read_trusted(str(tmp_path / name), system=False) == ""
+    os.chmod(home, 0o1777)
+    assert read_trusted(str(tmp_path / name)) == "", "as in /tmp, where only its owner may replace a file"
+
+
+@needs_root
+def test_a_link_or_a_folder_of_somebody_else_leads_to_nothing_that_is_believed(tmp_path: Path) -> None:
+    home, secret = tmp_path / "home", tmp_path / "secret.toml"
+    home.mkdir()
+    secret.write_text("")
+    os.chmod(home, 0o1777)
+    (home / "link").symlink_to(secret)
+    assert read_trusted(str(home / "link")) == ""
+    os.chown(home / "link", 12345, -1, follow_symlinks=False)
+    assert _finding(home / "link")[0] == f"{home}/link is owned by uid 12345, who could replace it"
+    os.chown(home, 12345, -1)
+    assert _finding(home / "link")[0] == f"{home} is owned by uid 12345, who could replace it"
+
+
 def test_a_file_of_more_than_16_mib_is_refused(write: Write) -> None:
     path = write("x.toml", "")
     os.truncate(path, MAX_BYTES)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import re
 import socket
 import struct
 from contextlib import suppress
 
 import pytest
-from harness import PATIENCE_S, Superd, exchange, wait_until
+from clients import service
+from harness import PATIENCE_S, Superd, exchange, public_folder, read_all, wait_until, written
 
 from superd.kernel.sockopts import refuse_descriptors
 
@@ -59,6 +63,31 @@ def test_a_child_that_writes_on_standard_error_without_end_does_not_stop_its_ser
         (yes,) = (event["pid"] for event in superd.log_events("connection", service="shell")[:1])
         exchange(address, 1, f"kill {yes}\n".encode())
         wait_until(lambda: superd.log_events("end", service="shell", pid=yes), "the flood to end")
+
+
+def test_an_environment_file_that_its_user_can_replace_is_never_another_services(address: str) -> None:
+    """He could wait until superd has looked at it, and put a link there before a spawner reads it as root."""
+    with public_folder() as folder:
+        home, own, other = folder / "home", folder / "home" / "env", folder / "other"
+        home.mkdir()
+        for path, text in ((own, "A=1"), (other, "PASSWORD=of-another-service")):
+            written(path, text, 0o600)
+        config = service(
+            "env", f"tcp://{address}:1", '["/usr/bin/env"]', "daemon", f'environment_file = "{own}"'
+        )
+        with Superd(config) as superd:
+            home_of_daemon = pwd.getpwnam("daemon").pw_uid
+            os.chown(home, home_of_daemon, -1)
+            own.rename(home / "old")
+            own.symlink_to(other)
+            os.chown(own, home_of_daemon, -1, follow_symlinks=False)
+            with socket.create_connection((address, 1), PATIENCE_S) as client:
+                superd.wait_for("spawner", service="env", message=re.compile(f"{home} is owned by uid"))
+                os.chown(home, 0, -1)
+                own.unlink()
+                (home / "old").rename(own)
+                environment = read_all(client)  # it has waited for that
+            assert b"A=1" in environment and b"PASSWORD" not in environment
 
 
 def standing_still(address: str) -> tuple[socket.socket, socket.socket]:
