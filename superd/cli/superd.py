@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--no-system",
         action="store_true",
-        help="with --check: skip what depends on this machine (users, programs, service names, addresses)",
+        help="with --check: skip what depends on this machine (users, programs, service names, owners of files)",
     )
     made.add_argument("--daemon", action="store_true", help="go to the background once everything serves")
     made.add_argument("--pid-file", metavar="PATH", help="write the master's pid there")
