@@ -8,6 +8,7 @@ messages, so start, reload and restart after a crash are one code path.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -38,6 +39,8 @@ def main() -> NoReturn:
         verify_dropped(identity, from_root=from_root == "1")
     except SuperdError as error:
         sys.exit(f"superd: the acceptor kept a privilege: {error}")
+    # It starts nothing; and what somebody who took it over left behind could attack the next one, of the same user.
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     link = Link(socket.socket(fileno=int(descriptor)), Role.ACCEPTOR, Role.MASTER)
 
     import trio  # only now: nothing third-party is ever loaded with a privilege

@@ -72,6 +72,12 @@ def test_what_talks_to_the_network_has_no_privilege_and_no_way_to_one(address: s
         assert status_of(spawner)["Uid"].split()[0] == str(pwd.getpwnam("daemon").pw_uid)
 
 
+def test_the_acceptor_can_start_no_process_that_would_outlive_it(address: str) -> None:
+    with Superd(echo(address)) as superd:
+        limits = Path(f"/proc/{superd.acceptor_pid}/limits").read_text()
+        assert re.search(r"^Max processes +0 +0 ", limits, re.M)
+
+
 def test_a_spawner_has_its_own_session_and_nothing_open_that_it_does_not_need(address: str) -> None:
     services = (
         echo(address)
