@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pty
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from superd import __version__
+from superd.config.files import read_trusted
 from superd.config.load import load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +39,42 @@ def test_make_alone_lists_what_there_is() -> None:
     assert done.returncode == 0, done.stderr
     for target in ("run", "test", "bench", "setup", "install", "clean"):
         assert f"make {target} " in done.stdout
+
+
+def test_make_run_copies_a_configuration_that_others_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("foreground", ROOT / "tools/foreground.py")
+    assert spec is not None and spec.loader is not None
+    foreground = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(foreground)
+    checkout, runtime = tmp_path / "checkout", tmp_path / "runtime"
+    checkout.mkdir()
+    runtime.mkdir()
+    source = checkout / "superd.toml"
+    source.write_text("# try: something\n")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setattr(
+        os, "geteuid", lambda: os.stat(tmp_path).st_uid or 4242
+    )  # whoever owns it, but not root
+    for path in (source, checkout):
+        assert foreground.trusted(source) == source
+        path.chmod(0o777)  # as a umask of 000 leaves it
+        copy = foreground.trusted(source)
+        assert copy == runtime / "superd/superd.toml"
+        assert read_trusted(str(copy)) == source.read_text()
+        path.chmod(0o755)
+
+
+def test_make_run_names_a_file_that_is_not_there() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/foreground.py", "none.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, f"no such file: {ROOT}/none.toml\n")
 
 
 def test_an_old_python_is_named_with_the_remedy(tmp_path: Path) -> None:

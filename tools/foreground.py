@@ -12,7 +12,6 @@ import os
 import select
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +31,8 @@ def main(arguments: list[str]) -> int:
     root = os.geteuid() == 0
     default = ROOT / "etc" / ("superd.toml" if root else "examples/unprivileged.toml")
     source = Path(arguments[0]).absolute() if arguments else default
+    if not source.is_file():
+        sys.exit(f"no such file: {source}")
     file = trusted(source)
     print(f"superd runs on {file}; Ctrl-C ends it.\n{AS_ROOT if root else AS_USER}")
     hints = [line.removeprefix(TRY) for line in source.read_text().splitlines() if line.startswith(TRY)]
@@ -41,15 +42,28 @@ def main(arguments: list[str]) -> int:
 
 
 def trusted(source: Path) -> Path:
-    """The file itself, or a copy of it in the environment where superd would rightly not trust it.
+    """The file itself, or a copy of it where superd trusts it.
 
-    superd reads only what belongs to root or to its caller and what nobody else may write. A checkout that an
-    ordinary user made for ``sudo make run`` is neither.
+    superd reads only what belongs to root or to its caller and what nobody else may write or replace. A checkout
+    that an ordinary user made for ``sudo make run`` is not that, nor is one made with a umask of 002.
     """
-    status = source.stat()
-    if status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return source
-    copy = Path(sys.prefix) / source.name
+    # here, because the rest of this file must also run where superd is not installed
+    from superd.config.files import read_trusted
+    from superd.config.findings import RejectedError
+    from superd.config.places import CONTROL_SOCKET, control_socket
+
+    try:
+        read_trusted(str(source))
+    except RejectedError:
+        own = os.path.dirname(control_socket(CONTROL_SOCKET, os.geteuid(), os.environ))
+        return copied(source, Path(sys.prefix if os.geteuid() == 0 else own))
+    return source
+
+
+def copied(source: Path, folder: Path) -> Path:
+    """A copy of the file in a folder that is its owner's alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy = folder / source.name
     copy.unlink(missing_ok=True)
     shutil.copyfile(source, copy)
     copy.chmod(0o644)
