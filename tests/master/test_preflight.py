@@ -63,6 +63,7 @@ def test_everything_is_told_at_once() -> None:
     )
 
 
+@needs_root
 def test_paths_are_those_below_the_root_directory(tmp_path: Path) -> None:
     (tmp_path / "ftpd").write_text("")
     (tmp_path / "ftpd").chmod(0o755)
