@@ -207,4 +207,4 @@ def build(draft: Draft) -> Service:
             fields[_SERVICE_KEYS[name].field] = value
     options = {_SOCKET_KEYS[name].field: value for name, value in draft.socket.items()}
     socket = SocketOptions(**options) if options else _PLAIN_SOCKET  # type: ignore[arg-type] # the schema's types
-    return Service(**fields, limits=limits, socket=socket)  # type: ignore[arg-type] # the schema's types
+    return Service(**fields, resource_limits=limits, socket=socket)  # type: ignore[arg-type] # the schema's types

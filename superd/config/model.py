@@ -139,7 +139,7 @@ class Service:
     idle_timeout_s: float = INFINITY
     timeout_stop_s: float = 10.0
     kill_signal: int = 15  # SIGTERM
-    limits: Mapping[str, ResourceLimit] = Factory(dict)  # "nofile" -> ResourceLimit, the names of limit_*
+    resource_limits: Mapping[str, ResourceLimit] = Factory(dict)  # "nofile" -> ResourceLimit, the names of limit_*
     file_descriptor_name: str = ""  # empty: the service's name
     enabled: bool = True
     socket: SocketOptions = SocketOptions()

@@ -159,7 +159,7 @@ _LIMIT_ROWS = (
 )
 LIMIT_PREFIX = "limit_"
 _LIMITS = tuple(
-    Key("service", LIMIT_PREFIX + name, "limits", kind, "", meaning) for name, kind, meaning in _LIMIT_ROWS
+    Key("service", LIMIT_PREFIX + name, "resource_limits", kind, "", meaning) for name, kind, meaning in _LIMIT_ROWS
 )
 
 _SOCKET = (

@@ -105,7 +105,7 @@ def _be_nice(nice: int) -> None:
 
 def _limit(service: Service, soft_nofile: int) -> None:
     """Set the limits that children inherit; those which would bind the spawner itself wait for the child."""
-    on_spawner, on_child = rlimits.split(service.limits)
+    on_spawner, on_child = rlimits.split(service.resource_limits)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft_nofile, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     rlimits.apply(on_spawner)
     rlimits.raise_hard(on_child)

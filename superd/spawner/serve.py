@@ -88,7 +88,7 @@ class Spawner:
         self.budget = DescriptorBudget()
         self.path = encode(service.program)
         self.argv = tuple(encode(word) for word in service.exec)
-        self.child_limits = rlimits.split(service.limits)[1]
+        self.child_limits = rlimits.split(service.resource_limits)[1]
         self.null = os.dup(0)  # which is /dev/null; a root_directory need not hold one
         self.epoll = select.epoll()
         self.parent = os.getppid()

@@ -135,7 +135,7 @@ pass_credentials = true
         idle_timeout_s=600,
         timeout_stop_s=INFINITY,
         kill_signal=3,
-        limits={
+        resource_limits={
             "nofile": ResourceLimit(64, 1024),
             "core": ResourceLimit(0, 0),
             "as": ResourceLimit(INFINITY, INFINITY),
@@ -193,7 +193,7 @@ no_delay = true
 """
     service = _service('environment = { B = "3" }\nlimit_core = "0B"\nsocket.backlog = 9', defaults)
     assert service.environment == {"A": "1", "B": "3"}
-    assert service.limits == {"nofile": ResourceLimit(64, 64), "core": ResourceLimit(0, 0)}
+    assert service.resource_limits == {"nofile": ResourceLimit(64, 64), "core": ResourceLimit(0, 0)}
     assert service.socket == SocketOptions(backlog=9, no_delay=True)
 
 
