@@ -47,7 +47,7 @@ def test_a_key_without_a_default_leaves_the_model_empty(key: Key) -> None:
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.table}.{key.name}")
 def test_a_field_names_the_unit_of_its_kind(key: Key) -> None:
-    if key.field not in ("", "limits"):
+    if key.field not in ("", "resource_limits"):
         assert key.field.endswith("_s") == key.kind.word.startswith("duration")
         assert key.field.endswith("_bytes") == (key.kind.word == "size")
 
