@@ -6,8 +6,7 @@ should make no objects for it. IPv4 in the clothes of IPv6 (RFC 4291, 2.5.5.2) i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import itemgetter
+from bisect import bisect_left, bisect_right
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Generic, TypeVar
 
@@ -139,33 +138,53 @@ def _cut(version: int, value: int, length: int) -> Network:
 
 
 class NetworkTable(Generic[V]):
-    """Values by network. A lookup costs a dict's for each different prefix length, however many networks there are.
+    """Values by network, for many more lookups than changes.
 
-    A value may be anything but None.
+    The numbers of all addresses are kept cut into stretches, each with the value of the most specific network
+    around it. So a lookup is one bisection, however many networks and prefix lengths there are.
     """
 
     def __init__(self) -> None:
-        # by version: how far an address is shifted, and the dict's get; the longest prefixes first
-        self._lookups: dict[int, list[tuple[int, Callable[[int], V | None]]]] = {4: [], 6: []}
-        self._values: dict[tuple[int, int], dict[int, V]] = {}
+        self._four: _Stretches[V] = _Stretches()
+        self._six: _Stretches[V] = _Stretches()
 
     def add(self, network: Network, value: V) -> None:
-        """Give a network its value, in place of the one it may have."""
-        shift = WIDTHS[network.version] - network.length
-        values = self._values.get((network.version, shift))
-        if values is None:
-            values = self._values[network.version, shift] = {}
-            self._lookups[network.version].append((shift, values.get))
-            self._lookups[network.version].sort(key=itemgetter(0))
-        values[network.value >> shift] = value
+        """Give a network its value, in place of the one it may have; many are added fastest in ascending order."""
+        stretches = self._four if network.version == 4 else self._six
+        size = 1 << (WIDTHS[network.version] - network.length)
+        stretches.put(network.value, network.value + size, network.length, value)
 
     def lookup(self, version: int, value: int) -> V | None:
         """The value of the most specific network that an address is in; None when it is in none."""
-        for shift, get in self._lookups[version]:
-            found = get(value >> shift)
-            if found is not None:
-                return found
-        return None
+        stretches = self._four if version == 4 else self._six
+        return stretches.values[bisect_right(stretches.starts, value) - 1]
+
+
+class _Stretches(Generic[V]):
+    """Where each stretch starts, in order, with the length of the prefix that its value is of, and the value."""
+
+    __slots__ = ("_lengths", "starts", "values")
+
+    def __init__(self) -> None:
+        self.starts = [0]
+        self.values: list[V | None] = [None]
+        self._lengths = [-1]
+
+    def put(self, start: int, end: int, length: int, value: V) -> None:
+        first, last = self._cut(start), self._cut(end)
+        for index in range(first, last):
+            if self._lengths[index] <= length:
+                self._lengths[index] = length
+                self.values[index] = value
+
+    def _cut(self, start: int) -> int:
+        """The stretch that starts there, which is made if there is none."""
+        index = bisect_left(self.starts, start)
+        if index == len(self.starts) or self.starts[index] != start:
+            self.starts.insert(index, start)
+            self._lengths.insert(index, self._lengths[index - 1])
+            self.values.insert(index, self.values[index - 1])
+        return index
 
 
 def source_key(version: int, value: int, prefix4: int, prefix6: int) -> int:
