@@ -45,6 +45,11 @@ class Network:
         text = address_text(self.version, self.value)
         return text if self.length == WIDTHS[self.version] else f"{text}/{self.length}"
 
+    def overlaps(self, other: Network) -> bool:
+        """Whether they share an address: then one of them is inside the other."""
+        shift = WIDTHS[self.version] - min(self.length, other.length)
+        return self.version == other.version and self.value >> shift == other.value >> shift
+
 
 def address_text(version: int, value: int) -> str:
     """The canonical spelling of an address. Source: RFC 5952 for IPv6."""
