@@ -40,10 +40,15 @@ class Network:
     value: int
     length: int
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one address."""
+        return self.length == WIDTHS[self.version]
+
     def __str__(self) -> str:
         """The canonical spelling: ``192.0.2.0/24``, and ``192.0.2.1`` for a single address."""
         text = address_text(self.version, self.value)
-        return text if self.length == WIDTHS[self.version] else f"{text}/{self.length}"
+        return text if self.is_single else f"{text}/{self.length}"
 
     def overlaps(self, other: Network) -> bool:
         """Whether they share an address: then one of them is inside the other."""
@@ -122,8 +127,7 @@ def _is_number(digits: str) -> bool:
 def _checked(network: Network) -> Network:
     """The network itself, once it is known to be one that is meant."""
     version, value, length = network.version, network.value, network.length
-    width = WIDTHS[version]
-    if length == width and not value:
+    if network.is_single and not value:
         raise UnitError("an address that nobody has", f'write "{network}/0" if everyone is meant')
     mapped = version == 6 and value >> 32 == _MAPPED
     if mapped and length >= 96:

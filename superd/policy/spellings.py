@@ -15,10 +15,12 @@ from superd.errors import UnitError
 _MAX_TEXT = 300  # characters; nothing longer is looked at closely
 _MAX_MEANT = 8  # texts that one remedy names
 
-WORDS = frozenset({"ALL", "ANY", "*", "EVERYONE"})
-"""What says "everyone" elsewhere."""
+_EVERYONE = frozenset({"ALL", "ANY", "*", "EVERYONE"})
+_BY_NAME = frozenset({"LOCAL", "KNOWN", "UNKNOWN", "PARANOID", "EXCEPT"})  # hosts_access(5)
 
-_TCPD_WORDS = frozenset({"LOCAL", "KNOWN", "UNKNOWN", "PARANOID", "EXCEPT"})
+WORDS = _EVERYONE | _BY_NAME
+"""What could be a host name, but has a meaning elsewhere; in capitals."""
+
 _USAGE = 'write "192.0.2.1" or "192.0.2.0/24"'
 _Meant = Callable[[re.Match[str]], list[str]]
 
@@ -91,6 +93,7 @@ _SPELLINGS = (
     _spelling(r"((?:[0-9]+\.){1,3})(?:\*\.){0,2}\*()", "not a whole address", _pad),
     _spelling(r"([0-9]+(?:\.[0-9]+){0,2})(/[0-9]+)", "not a whole address", _pad),
     _spelling(rf"({_FOUR})/({_FOUR})", "a netmask", _prefix),
+    _spelling(r"([A-Za-z0-9.-]+[A-Za-z0-9-])\.", "a dot at its end", _format("{0}")),
     _spelling(rf"(?=.*{_ZERO})(?:{_FOUR}{_LENGTH}|[0-9A-Fa-f:.]+/0[0-9]+)", "leading zeros", _without_zeros),
 )
 
@@ -132,9 +135,9 @@ def _try(problem: str, meant: list[str], parse: Callable[[str], object]) -> Unit
 
 def _otherwise(text: str, names: bool) -> UnitError:
     shown = text[:_MAX_TEXT]
-    if text.upper() in WORDS:
+    if text.upper() in _EVERYONE:
         return UnitError("a word", 'write "0.0.0.0/0", "::/0" if everyone is meant')
-    if text.upper() in _TCPD_WORDS or _DOMAIN.fullmatch(shown):
+    if text.upper() in _BY_NAME or _DOMAIN.fullmatch(shown):
         return UnitError("hosts by their names", "write the networks that they are in")
     if shown.endswith("/"):
         return UnitError("no prefix length", _USAGE)
