@@ -16,6 +16,7 @@ from superd.errors import UnitError
 
 _DAY = 24 * 60  # minutes
 _WEEK = 7 * _DAY
+_MAX_TEXT = 300  # characters of one expression
 
 _NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _WEEKDAYS = {word.lower(): number for number, name in enumerate(_NAMES) for word in (name, name[:3])}
@@ -58,6 +59,8 @@ def parse_hours(text: str) -> Hours:
 
     Source: systemd.time(7), "Calendar events".
     """
+    if len(text) > _MAX_TEXT:
+        raise UnitError(f"{len(text)} characters", f"write several expressions, each of at most {_MAX_TEXT}")
     try:
         return _parse(text)
     except UnitError as error:

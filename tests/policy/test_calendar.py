@@ -98,6 +98,7 @@ _NO_RANGE = 'not a time of day with begin and end; write "08:00-18:00"'
         ("*", _GARBAGE),
         ("٠٨:00-18:00", _GARBAGE),
         ("08:00-18:00\0", _GARBAGE),
+        pytest.param("M" * 301, "301 characters; write several expressions, each of at most 300", id="long"),
     ],
 )
 def test_what_is_no_expression_says_what_to_write(text: str, message: str) -> None:
