@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -24,3 +25,19 @@ class Reason(StrEnum):
 
 OF_ACCESS = frozenset({Reason.LOOP, Reason.ADDRESS, Reason.HOSTS_ACCESS, Reason.HOURS})
 """Answered with ``banner_denied``; the rest, a PROXY header apart, with ``banner_limited``."""
+
+MEANINGS: Mapping[Reason, str] = {
+    Reason.LOOP: "The datagram comes from a port that answers by itself, and the two would talk for ever.",
+    Reason.ADDRESS: "deny names the client, or allow does not.",
+    Reason.HOSTS_ACCESS: "hosts.allow and hosts.deny do not let it in.",
+    Reason.HOURS: "The service is closed at this time.",
+    Reason.PROXY_HEADER: "The PROXY header that a proxy must send is missing, faulty or late.",
+    Reason.PENALTY: "Its source was over its rate, or is in debt for what its children did.",
+    Reason.LOAD: "The load average is above max_load.",
+    Reason.SOURCE_CONNECTIONS: "Its source has max_connections_per_source connections.",
+    Reason.SOURCE_RATE: "Its source comes faster than rate_per_source.",
+    Reason.CONNECTIONS: "The service has max_connections connections.",
+    Reason.RATE: "The service is asked for faster than rate.",
+    Reason.TOTAL_CONNECTIONS: "All services together have the max_connections of [superd].",
+}
+"""What each of them says, in a sentence: the man page's text."""
