@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from superd.config.drafts import Draft, is_usable
+from superd.config.drafts import Draft, Layer, build_table
 from superd.config.findings import Place
 from superd.config.model import Listen, Mode, Scheme, Service
-from superd.config.schema import TABLES
+from superd.config.policy_checks import Policy, Written, clashes
+from superd.config.schema import NESTED, TABLES
 from superd.errors import Fault
 
 _REQUIRED = {
     "listen": 'write listen = ["tcp://*:PORT"]',
     "exec": 'write exec = ["/path/of/program", "argument"]',
 }
+_POLICY = tuple(nested for nested in NESTED if nested.tunable)
 Claim = tuple[object, ...]
 
 _ANY_ADDRESS = {"*": ("0.0.0.0", "::"), "localhost": ("127.0.0.1", "::1")}  # noqa: S104 - nothing is bound here
@@ -53,6 +55,7 @@ def check_service(draft: Draft, superd_user: str) -> Iterator[Fault]:
     yield from _acceptors_user(draft, superd_user)
     yield from _unnamed_peers(draft)
     yield from _repeated_listens(draft)
+    yield from _policy_clashes(draft)
 
 
 def _missing_keys(draft: Draft) -> Iterator[Fault]:
@@ -62,13 +65,13 @@ def _missing_keys(draft: Draft) -> Iterator[Fault]:
 
 
 def _unusable_keys(draft: Draft) -> Iterator[Fault]:
-    place = draft.own.place
-    tables = (("service", place, draft.own.raw), ("socket", place.inside("socket"), draft.own.raw_socket))
-    for table, where, raw in tables:
-        for name, value in raw.items():
-            key = TABLES[table].get(name)
-            if key is not None and key.need is not None and not is_usable(key, draft.traits):
-                yield where.fault(name, f"only for {key.need.words}", "remove it", value)
+    for layer in draft.layers[1:]:
+        for table, raw in layer.raw.items():
+            for name, value in raw.items():
+                key = TABLES[table].get(name)
+                need = key.unmet(draft.traits) if key else None
+                if need is not None:
+                    yield layer.place_of(table).fault(name, f"only for {need.words}", need.remedy, value)
 
 
 def _relative_program(draft: Draft) -> Iterator[Fault]:
@@ -93,6 +96,34 @@ def _unnamed_peers(draft: Draft) -> Iterator[Fault]:
         if listen.scheme is Scheme.UNIX_DGRAM:
             problem = "datagrams of unnamed peers cannot be told apart"
             yield draft.place_of("listen").fault("listen", problem, 'write mode = "wait"', listen.text)
+
+
+def _policy_clashes(draft: Draft) -> Iterator[Fault]:
+    tables = {nested.name: build_table(nested, draft.tables[nested.name]) for nested in _POLICY}
+    for clash in clashes(Policy(**tables), _written(draft)):
+        if _is_sound(draft, clash.key) and _is_sound(draft, clash.other):
+            table, _, name = clash.key.partition(".")
+            value = (draft.layer_of(name, table) or draft.own).raw.get(table, {}).get(name)
+            yield draft.place_of(name, table).fault(name, clash.problem, clash.remedy, value)
+
+
+def _is_sound(draft: Draft, dotted: str) -> bool:
+    """Whether nothing is wrong with a key by itself; one fault a key is enough."""
+    table, _, name = dotted.partition(".")
+    return not draft.is_faulty(name, table) and TABLES[table][name].unmet(draft.traits) is None
+
+
+def _written(draft: Draft) -> Written:
+    """Which keys of the policy are written where; a default that the service cannot use is not."""
+    usable = {f"{nested.name}.{name}" for nested in _POLICY for name in draft.tables[nested.name]}
+    defaults, own, *above = (_policy_keys(layer) for layer in draft.layers)
+    overrides = set().union(*above)
+    here = own | overrides
+    return Written(here, here | defaults & usable, (own - overrides, defaults & usable - here))
+
+
+def _policy_keys(layer: Layer) -> set[str]:
+    return {f"{nested.name}.{name}" for nested in _POLICY for name in layer.raw.get(nested.name, {})}
 
 
 def _claims(listen: Listen, device: object) -> tuple[list[Claim], list[Claim]]:

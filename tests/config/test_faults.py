@@ -90,9 +90,12 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
         ("exce = []", "exce: unknown key; did you mean exec?"),
         (
             'only_from = ["x"]',
-            "only_from: unknown key; superd calls it [services.ftp.access] allow, not supported by this version",
+            "only_from: unknown key; write [services.ftp.access] allow",
         ),
-        ("limits.rate = 10", "limits: not supported by this version; remove it"),
+        ('handler = "a:b"', "handler: not supported by this version; remove it"),
+        ("proxy_protocol.send = 2", "proxy_protocol.send: not supported by this version; remove it"),
+        ("limits = 1", "limits = 1: not a table; write [services.ftp.limits]"),
+        ("access = []", "access = []: not a table; write [services.ftp.access]"),
         ("socket = 1", "socket = 1: not a table; write [services.ftp.socket]"),
         # what does not fit the service
         ('idle_timeout = "1s"', 'idle_timeout = "1s": only for mode = "wait"; remove it'),
@@ -231,7 +234,12 @@ def test_a_faulty_listen_or_exec(faults: Faults, body: str, lines: list[str]) ->
         ('umask = "022"', "umask: outside of a table; write it under [services.NAME]"),
         ('log = "stderr"', "log: outside of a table; write it under [superd]"),
         ("qqq = 1", "qqq: unknown key; superd.toml(5) lists the keys"),
-        ("[override.ftp]", "override: not supported by this version; remove it"),
+        ("[[grants]]", "grants: not supported by this version; remove it"),
+        ("override = 1", "override = 1: not a table; write [override.NAME]"),
+        (
+            "[superd]\nmax_connections = 0",
+            'superd.max_connections = 0: out of range; write 1 to 1000000, or "infinity"',
+        ),
         ("services = 1", "services = 1: not a table; write [services.NAME]"),
         ("superd = 1", "superd = 1: not a table; write [superd]"),
         ("[[defaults]]", "defaults = [{  }]: not a table; write [defaults]"),

@@ -6,16 +6,28 @@ import tomllib
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from superd.config.dialects import advise
+from superd.config.drafts import parse_table
+from superd.config.findings import Place
+from superd.config.keys import Key
 from superd.config.manpage import EXAMPLE, render
-from superd.config.model import INFINITY, Service, SocketOptions, SuperdSettings
-from superd.config.schema import KEYS, TABLES, Key
+from superd.config.model import INFINITY, Service, SuperdSettings
+from superd.config.schema import KEYS, NESTED, TABLES
+from superd.errors import Fault
 
-_CLASSES = {"superd": SuperdSettings, "service": Service, "socket": SocketOptions}
+from .values import TOML_VALUES
+
+_CLASSES: dict[str, type[attrs.AttrsInstance]] = {
+    "superd": SuperdSettings,
+    "service": Service,
+    **{nested.name: type(nested.plain) for nested in NESTED},
+}
 _FACTORY: type[object] = type(attrs.fields(Service).environment.default)
 _LOADED = {"include"}  # used up by the loader
-_COMPOSED = {"name", "source_file", "socket"}  # made from more than one key
+_COMPOSED = {"name", "source_file", *(nested.name for nested in NESTED)}  # made from more than one key
 
 
 def _model_default(key: Key) -> object:
@@ -42,7 +54,7 @@ def test_the_default_that_the_page_shows_is_the_models(key: Key) -> None:
     "key", [key for key in KEYS if not key.default and key.field], ids=lambda key: f"{key.table}.{key.name}"
 )
 def test_a_key_without_a_default_leaves_the_model_empty(key: Key) -> None:
-    assert _model_default(key) in (None, "", (), {}, attrs.NOTHING)
+    assert _model_default(key) in (None, "", (), {}, 0, attrs.NOTHING)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.table}.{key.name}")
@@ -69,12 +81,28 @@ def test_the_page_names_every_key_and_shows_the_example() -> None:
 @pytest.mark.parametrize(
     ("table", "name", "remedy"),
     [
-        (
-            "service",
-            "only_from",
-            "superd calls it [services.ftp.access] allow, not supported by this version",
-        ),
-        ("service", "no_access", "superd calls it [services.ftp.access] deny, not supported by this version"),
+        ("service", "only_from", "write [services.ftp.access] allow"),
+        ("service", "no_access", "write [services.ftp.access] deny"),
+        ("service", "access_times", 'write [services.ftp.access] hours = ["08:00-18:00"]'),
+        ("service", "libwrap", "write [services.ftp.access] hosts_access"),
+        ("service", "banner_fail", "write [services.ftp.access] banner_denied"),
+        ("service", "cps", 'write [services.ftp.limits] rate = "50/s"'),
+        ("service", "instances", "write [services.ftp.limits] max_connections"),
+        ("service", "per_source", "write [services.ftp.limits] max_connections_per_source"),
+        ("service", "max_load", "write [services.ftp.limits] max_load"),
+        ("service", "deny_time", "write [services.ftp.limits] penalty"),
+        ("service", "MaxConnections", "write [services.ftp.limits] max_connections"),
+        ("service", "MaxConnectionsPerSource", "write [services.ftp.limits] max_connections_per_source"),
+        ("service", "TriggerLimitIntervalSec", 'write [services.ftp.limits] rate = "50/s"'),
+        ("service", "PollLimitBurst", "write [services.ftp.limits] burst"),
+        ("service", "IPAddressDeny", "write [services.ftp.access] deny"),
+        ("service", "PerSourcePenalties", "write [services.ftp.limits] penalty"),
+        ("service", "rate", "write [services.ftp.limits] rate"),
+        ("service", "accept_from", "write [services.ftp.proxy_protocol] accept_from"),
+        ("service", "timeout", "write runtime_max, idle_timeout or timeout_stop"),
+        ("service", "banner_success", "superd calls it banner, not supported by this version"),
+        ("superd", "max-connections", "write max_connections"),
+        ("superd", "instances", "write [services.NAME.limits] max_connections"),
         ("service", "redirect", "superd calls it forward, not supported by this version"),
         ("service", "server", 'write exec = ["/path/of/program", "argument"]'),
         ("service", "server_args", 'write exec = ["/path/of/program", "argument"]'),
@@ -113,7 +141,27 @@ def test_a_key_of_another_table_is_sent_there() -> None:
     assert advise("socket", "Umask", "services.ftp.socket") == ("unknown key", "write [services.ftp] umask")
     assert advise("socket", "no_delai", "defaults.socket") == ("unknown key", "did you mean no_delay?")
     assert advise("service", "no_delay", "defaults") == ("unknown key", "write [defaults.socket] no_delay")
+    assert advise("limits", "allow", "services.x.limits") == (
+        "unknown key",
+        "write [services.x.access] allow",
+    )
+    assert advise("limits", "nice", "override.x.limits") == ("unknown key", "write [override.x] nice")
+    assert advise("access", "only_from", "services.x.access") == ("unknown key", "write allow")
+    assert advise("limits", "cps", "services.limits.limits") == ("unknown key", 'write rate = "50/s"')
+    assert advise("proxy_protocol", "backlog", "defaults.proxy_protocol") == (
+        "unknown key",
+        "write [defaults.socket] backlog",
+    )
 
 
 def test_a_key_of_a_later_version_is_not_called_unknown() -> None:
     assert advise("service", "sandbox", "services.ftp") == ("not supported by this version", "remove it")
+    assert advise("proxy_protocol", "send", "defaults.proxy_protocol")[0] == "not supported by this version"
+
+
+@given(st.sampled_from(KEYS), TOML_VALUES)
+def test_any_value_of_any_key_means_something_or_is_a_fault(key: Key, value: object) -> None:
+    faults: list[Fault] = []
+    values = parse_table(key.table, {key.name: value}, Place("superd.toml"), faults)
+    assert bool(values) != bool(faults)
+    assert all(fault.problem and str(fault).isprintable() for fault in faults)
