@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from superd.policy.hosts_access import HostsAccess, Rules, Verdict, parse_rules
+from superd.policy.access import Verdict
+from superd.policy.hosts_access import HostsAccess, Rules, parse_rules
 
 DENY_ALL = "ALL: ALL\n"
 SSHD = frozenset({"sshd"})
@@ -31,7 +32,7 @@ def ask(
     deny: str = DENY_ALL,
     daemons: frozenset[str] = SSHD,
     local: str = "192.0.2.1",
-    port: int = 22,
+    port: int | None = 22,
 ) -> Verdict:
     files = HostsAccess(allow_rules(allow), deny_rules(deny))
     return files.verdict(daemons, *address(client), *address(local), port)

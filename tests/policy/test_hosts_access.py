@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from superd.errors import ConfigError
-from superd.policy.hosts_access import Verdict, parse_rules
+from superd.policy.access import Verdict
+from superd.policy.hosts_access import parse_rules
 
 from .hosts_files import DENY_ALL, admits, allow_rules, ask, deny_rules
 
@@ -181,6 +182,12 @@ def test_a_service_has_several_names() -> None:
 )
 def test_the_address_that_a_client_connected_to(pattern: str, local: str, matches: bool) -> None:
     assert ask("198.51.100.7", f"{pattern}: ALL\n", local=local).allowed is matches
+
+
+@pytest.mark.parametrize("daemons", ["22", "ALL EXCEPT 22"])
+def test_a_port_that_is_not_known_admits_nobody(daemons: str) -> None:
+    assert not ask("192.0.2.7", f"{daemons}: ALL\n", DENY_ALL, port=None).allowed
+    assert not ask("192.0.2.7", "", f"{daemons}: ALL\n", port=None).allowed
 
 
 # Clients

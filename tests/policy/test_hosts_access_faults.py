@@ -193,8 +193,9 @@ def test_a_rule_without_clients_is_said() -> None:
 def test_a_host_name_stands_for_its_addresses() -> None:
     allow = allow_rules("sshd: GW.example.net 10.\nin.ftpd: ftp.example.net\nsshd@www.example.net: ALL\n")
     assert allow.names == ("gw.example.net", "ftp.example.net", "www.example.net")
-    assert allow.names_for(SSHD) == ("gw.example.net", "www.example.net")
-    files = HostsAccess(allow, deny_rules(DENY_ALL))
+    files = HostsAccess(allow, deny_rules(f"in.ftpd: worse.example.net\n{DENY_ALL}"))
+    assert files.names == ("gw.example.net", "ftp.example.net", "www.example.net", "worse.example.net")
+    assert files.names_for(SSHD) == ("gw.example.net", "www.example.net")
     assert not files.verdict(SSHD, *address("192.0.2.7"), *address("192.0.2.1")).allowed
     files.resolved("gw.example.net", [address("192.0.2.7"), address("2001:db8::7")])
     assert files.verdict(SSHD, *address("192.0.2.7"), *address("192.0.2.1")).allowed

@@ -12,8 +12,8 @@ hosts.deny without a newline at its end refuses everyone.
 Source: libwrap 7.6.q-32 (Debian 12): hosts_access(5), hosts_options(5), and its code where these say nothing.
 """
 
-from superd.policy.hosts_access.access import HostsAccess, Verdict
+from superd.policy.hosts_access.access import HostsAccess
 from superd.policy.hosts_access.reading import parse_rules
 from superd.policy.hosts_access.rules import Rules
 
-__all__ = ["HostsAccess", "Rules", "Verdict", "parse_rules"]
+__all__ = ["HostsAccess", "Rules", "parse_rules"]

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from attrs import frozen
-
 from superd.config.findings import toml_text
 from superd.errors import Fault
+from superd.policy.access import Verdict
 from superd.policy.hosts_access.daemons import daemons_match
 from superd.policy.hosts_access.hosts import Address, Endpoint, hosts_match
-from superd.policy.hosts_access.rules import Ports, Rule, Rules
+from superd.policy.hosts_access.rules import NameUse, Ports, Rule, Rules
 from superd.policy.hosts_access.texts import fold
 from superd.policy.networks import address_text
 
-
-@frozen
-class Verdict:
-    """Whether a client may connect.
-
-    Args:
-        allowed: whether it may.
-        rule: the rule that says so: ``/etc/hosts.deny:3 "ALL: ALL"``.
-    """
-
-    allowed: bool
-    rule: str
-
-
 _NO_RULE = Verdict(True, "no rule of hosts.allow and hosts.deny matches")
+_NO_ADDRESS = {
+    True: "no address is known for this name: it admits nobody",
+    False: "no address is known for this name: it keeps nobody out",
+}
 
 
 class HostsAccess:
@@ -44,21 +33,32 @@ class HostsAccess:
         self._named: dict[str, frozenset[Address]] = {}
         self._tables: dict[frozenset[str], tuple[_Table, _Table]] = {}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every host name in both files, for looking up its addresses."""
+        return tuple(dict.fromkeys(name for rules in self._files for name in rules.names))
+
+    def names_for(self, daemons: Collection[str], ports: Ports = None) -> tuple[str, ...]:
+        """The host names in the rules that may concern a daemon."""
+        return tuple(dict.fromkeys(use.name for use in self._uses(daemons, ports)))
+
     def resolved(self, name: str, addresses: Sequence[Address]) -> None:
         """Take in all addresses that a name of ``Rules.names`` has now, in place of those it had."""
         self._named[fold(name)] = frozenset(addresses)
 
     def unresolved(self, daemons: Collection[str], ports: Ports = None) -> tuple[Fault, ...]:
         """The host names without an address in the rules that may concern a daemon, as warnings."""
-        return tuple(self._unresolved(daemons, ports))
+        return tuple(
+            Fault(
+                use.file, f"line {use.line}", _NO_ADDRESS[use.admits], "write addresses", toml_text(use.name)
+            )
+            for use in self._uses(daemons, ports)
+            if not self._named.get(use.name)
+        )
 
-    def _unresolved(self, daemons: Collection[str], ports: Ports) -> Iterator[Fault]:
+    def _uses(self, daemons: Collection[str], ports: Ports) -> Iterator[NameUse]:
         for rules in self._files:
-            for use in rules.uses_for(daemons, ports):
-                if not self._named.get(use.name):
-                    effect = "admits nobody" if use.admits else "keeps nobody out"
-                    problem = f"no address is known for this name: it {effect}"
-                    yield Fault(use.file, f"line {use.line}", problem, "write addresses", toml_text(use.name))
+            yield from rules.uses_for(daemons, ports)
 
     def verdict(
         self,
@@ -67,14 +67,15 @@ class HostsAccess:
         value: int,
         local_version: int,
         local_value: int,
-        local_port: int = 0,
+        local_port: int | None = None,
     ) -> Verdict:
         """Decide about one connection.
 
         Args:
             daemons: the names that the service is known by; the same for all its connections.
             version, value: the client's address; IPv4-mapped IPv6 is IPv4.
-            local_version, local_value, local_port: what it connected to.
+            local_version, local_value: the address that it connected to.
+            local_port: the port; None: not known, so that a rule which asks for one may refuse but does not admit.
         """
         key = frozenset(daemons)
         tables = self._tables.get(key)
@@ -113,7 +114,7 @@ class _Table:
                 for net in nets:
                     self._nets[net.version].setdefault(net.mask, {}).setdefault(net.net, index)
 
-    def verdict(self, client: Endpoint, local: Endpoint, port: int) -> Verdict | None:
+    def verdict(self, client: Endpoint, local: Endpoint, port: int | None) -> Verdict | None:
         """What the first rule that matches says; None when none does."""
         index = self._first(client, local, port)
         if index is None:
@@ -124,7 +125,7 @@ class _Table:
             verdict = self._verdicts[index] = Verdict(rule.grants, str(rule))
         return verdict
 
-    def _first(self, client: Endpoint, local: Endpoint, port: int) -> int | None:
+    def _first(self, client: Endpoint, local: Endpoint, port: int | None) -> int | None:
         value, end = client.value, len(self._rules)
         found = min(
             [nets.get(value & mask, end) for mask, nets in self._nets[client.version].items()], default=end
@@ -133,7 +134,7 @@ class _Table:
             if index > found:
                 break
             if hosts_match(rule.clients, client) and (
-                certain or daemons_match(rule.daemons, self._daemons, local, port)
+                certain or daemons_match(rule.daemons, self._daemons, local, port, grants=rule.grants)
             ):
                 return index
         return None if found == end else found

@@ -30,22 +30,19 @@ class DaemonPattern:
     port: int
     host: HostPattern
 
-    def matches(self, daemons: Collection[str], local: Endpoint, port: int) -> bool:
-        """Whether it matches a daemon, by any of its names, at an address and a port."""
-        return self._fits(daemons, (port,)) and self.host.matches(local)
+    def matches(self, daemons: Collection[str], local: Endpoint, ports: Collection[int] | None) -> bool:
+        """Whether it matches a daemon, by any of its names, at an address and one of these ports (None: any)."""
+        return self.may_match(daemons, ports) and self.host.matches(local)
 
     def may_match(self, daemons: Collection[str], ports: Collection[int] | None) -> bool:
-        """Whether it matches the daemon at some address and one of these ports (None: at some port)."""
-        return self._fits(daemons, ports)
+        """Whether it matches the daemon at some address and one of these ports (None: any)."""
+        if self.name is None:
+            return ports is None or self.port in ports
+        return any(map(self.name, daemons))
 
     def must_match(self, daemons: Collection[str]) -> bool:
         """Whether it matches the daemon at every address and port."""
         return self.host is EVERYONE and self.name is not None and any(map(self.name, daemons))
-
-    def _fits(self, daemons: Collection[str], ports: Collection[int] | None) -> bool:
-        if self.name is None:
-            return ports is None or self.port in ports
-        return any(map(self.name, daemons))
 
 
 DaemonGroups = tuple[tuple[DaemonPattern, ...], ...]
@@ -61,11 +58,20 @@ def daemon_pattern(word: str) -> tuple[DaemonPattern, Note | None]:
     return DaemonPattern(daemon_match(daemon), 0, host), note
 
 
-def daemons_match(groups: DaemonGroups, daemons: Collection[str], local: Endpoint, port: int) -> bool:
-    """Whether a list with its exceptions matches; each group does unless the next one does."""
+def daemons_match(
+    groups: DaemonGroups, daemons: Collection[str], local: Endpoint, port: int | None, *, grants: bool
+) -> bool:
+    """Whether a list with its exceptions matches; each group does unless the next one does.
+
+    Args:
+        port: what the client connected to; None: not known, and then whatever admits fewer.
+        grants: whether the rule admits.
+    """
     matched = False
-    for group in reversed(groups):
-        matched = not matched and any(one.matches(daemons, local, port) for one in group)
+    for depth in reversed(range(len(groups))):
+        admits = grants == (depth % 2 == 0)
+        ports = (port,) if port is not None else () if admits else None
+        matched = not matched and any(one.matches(daemons, local, ports) for one in groups[depth])
     return matched
 
 

@@ -120,6 +120,7 @@ _WORDS: dict[str, Judged] = {
     "local": (NOBODY, _BY_NAME),
     "paranoid": (NOBODY, _PARANOID),
 }
+# with underscores, unlike RFC 1123: tcpd compares any name
 _is_name = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*").fullmatch
 _is_plain = re.compile(r"[0-9]+").fullmatch
 _leading_number = re.compile(r"[+-]?[0-9]+").match

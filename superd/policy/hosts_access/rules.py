@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from attrs import frozen
 
@@ -80,19 +80,15 @@ class Rules:
     @property
     def names(self) -> tuple[str, ...]:
         """Every host name in it, for looking up its addresses."""
-        return _unique(use.name for rule in self.rules for use in rule.names)
+        return tuple(dict.fromkeys(use.name for rule in self.rules for use in rule.names))
 
     @property
     def warnings(self) -> tuple[Fault, ...]:
         """Everything that may not be meant."""
         return self.skipped + tuple(warning for rule in self.rules for warning in rule.warnings)
 
-    def names_for(self, daemons: Collection[str], ports: Ports = None) -> tuple[str, ...]:
-        """The host names in the rules that may concern a daemon."""
-        return _unique(use.name for use in self.uses_for(daemons, ports))
-
     def uses_for(self, daemons: Collection[str], ports: Ports = None) -> Iterator[NameUse]:
-        """The same, with where they stand and what for."""
+        """Where and what for there are host names in the rules that may concern a daemon."""
         return (use for rule in self.concerning(daemons, ports) for use in rule.names)
 
     def warnings_for(self, daemons: Collection[str], ports: Ports = None) -> tuple[Fault, ...]:
@@ -114,7 +110,7 @@ class Rules:
         return (rule for rule, _ in self.foreseen(daemons, ports))
 
     def foreseen(self, daemons: Collection[str], ports: Ports = None) -> Iterator[tuple[Rule, bool]]:
-        """The same, with whether they do wherever a client connects to."""
+        """The rules that may concern a daemon, with whether they do wherever a client connects to."""
         known: dict[DaemonGroups, tuple[bool, bool]] = {}  # most rules of a file have one list
         for rule in self.rules:
             if rule.daemons not in known:
@@ -122,7 +118,3 @@ class Rules:
             may, must = known[rule.daemons]
             if may:
                 yield rule, must
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
