@@ -10,21 +10,16 @@ Times are nanoseconds of any clock that never goes back. What changes by itself,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
-
-from attrs import define
 
 from superd.policy.access import AccessList, Verdict
 from superd.policy.buckets import Bucket, SourceBuckets
+from superd.policy.decision import ADMITTED, REFUSED, UNIX, Client, Decision, Total
 from superd.policy.networks import Network, NetworkTable, parse_network, source_key, source_text
 from superd.policy.outcome import Outcome
 from superd.policy.penalties import Ban, Penalties
 from superd.policy.reason import Reason
 from superd.policy.rules import UNLIMITED, Access, Limits, OnExcess, ProxyProtocol, Rate
 from superd.policy.tally import Busiest, Tally
-
-UNIX = 0
-"""The version of a client on a unix socket; its value is its uid."""
 
 NEVER = -1
 """Instead of a time: only an event (an end, a changed load) can help."""
@@ -33,56 +28,6 @@ PLENTY = 1 << 30
 """Room where nothing is queued."""
 
 _UNIX_KEY = 1 << 140  # above every key of an address
-
-
-class Client(NamedTuple):
-    """Who wants in.
-
-    Args:
-        id: names the connection until it ended.
-        version: 4, 6, or ``UNIX``.
-        value: the address as a number, IPv4-mapped ones unmapped, or the uid.
-        local: the packed address it came to; empty where nobody asks.
-    """
-
-    id: int
-    version: int
-    value: int
-    local: bytes = b""
-
-
-class Decision(NamedTuple):
-    """Whether a client is admitted; if not, why, and by which line where there is one."""
-
-    reason: Reason | None
-    rule: str = ""
-
-    @property
-    def admitted(self) -> bool:
-        return self.reason is None
-
-
-ADMITTED = Decision(None)
-_REFUSED = {reason: Decision(reason) for reason in Reason}
-
-
-@define
-class Total:
-    """What all services share.
-
-    Args:
-        most: ``max_connections`` of ``[superd]``, or UNLIMITED.
-        open: connections that are open now.
-        load: the machine's one-minute load average.
-    """
-
-    most: int = UNLIMITED
-    open: int = 0
-    load: float = 0.0
-
-    @property
-    def is_full(self) -> bool:
-        return self.most != UNLIMITED and self.open >= self.most
 
 
 class Engine:
@@ -177,7 +122,7 @@ class Engine:
             key = self.key(client)
             reason = self._excess_of_source(key, now)
             if reason is not None:
-                decision = _REFUSED[reason]
+                decision = REFUSED[reason]
             elif self._sources is not None:
                 self._sources.take(key, now)
         if decision.reason is not None:
@@ -187,7 +132,7 @@ class Engine:
     def refuse(self, reason: Reason, now: int) -> Decision:
         """Count a refusal that was decided elsewhere (a PROXY header, a datagram that would loop)."""
         self.tally.add(reason, now)
-        return _REFUSED[reason]
+        return REFUSED[reason]
 
     def ask_access(self, client: Client) -> Decision:
         """What ``[access]`` alone says of a client; nothing is counted."""
@@ -204,13 +149,13 @@ class Engine:
     def _ask_limits(self, client: Client, now: int) -> Decision:
         if self._is_exempt(client):
             if self.total.is_full:
-                return _REFUSED[Reason.TOTAL_CONNECTIONS]
+                return REFUSED[Reason.TOTAL_CONNECTIONS]
             self._exempted.add(client.id)
         else:
             key = self.key(client)
             reason = self._excess_of_source(key, now) or self._excess(now)
             if reason is not None:
-                return _REFUSED[reason]
+                return REFUSED[reason]
             self._take(key, now)
         self._admitted[client.id] = client
         self.total.open += 1

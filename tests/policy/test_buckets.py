@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from superd.policy.buckets import Bucket, SourceBuckets
 from superd.policy.rules import NS_PER_S, Rate
 
-rates = st.builds(Rate, st.integers(1, 5_000), st.sampled_from([1, 60, 3_600, 86_400]).map(lambda s: s * NS_PER_S))
+rates = st.builds(
+    Rate, st.integers(1, 5_000), st.sampled_from([1, 60, 3_600, 86_400]).map(lambda s: s * NS_PER_S)
+)
 gaps = st.lists(st.one_of(st.just(0), st.integers(0, 10), st.integers(0, 100 * NS_PER_S)), max_size=60)
 
 

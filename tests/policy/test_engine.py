@@ -8,7 +8,8 @@ import pytest
 from attrs import evolve
 
 from superd.policy.access import Verdict
-from superd.policy.engine import NEVER, PLENTY, UNIX, Client, Engine, Total
+from superd.policy.decision import UNIX, Client, Total
+from superd.policy.engine import NEVER, PLENTY, Engine
 from superd.policy.networks import parse_address
 from superd.policy.outcome import Outcome
 from superd.policy.reason import Reason
@@ -67,13 +68,22 @@ def test_an_end_of_what_was_never_admitted_changes_nothing() -> None:
 
 def test_an_ipv6_source_is_a_64_unless_told_otherwise() -> None:
     made = engine(evolve(OPEN, max_connections_per_source=1))
-    assert reasons(made, client(1, "2001:db8::1"), client(2, "2001:db8::2")) == [None, Reason.SOURCE_CONNECTIONS]
-    assert reasons(made, client(3, "2001:db8:0:1::1"), client(4, "192.0.2.1"), client(5, "192.0.2.2")) == [None] * 3
+    assert reasons(made, client(1, "2001:db8::1"), client(2, "2001:db8::2")) == [
+        None,
+        Reason.SOURCE_CONNECTIONS,
+    ]
+    assert (
+        reasons(made, client(3, "2001:db8:0:1::1"), client(4, "192.0.2.1"), client(5, "192.0.2.2"))
+        == [None] * 3
+    )
 
 
 def test_a_mapped_address_is_the_source_it_stands_for() -> None:
     made = engine(evolve(OPEN, max_connections_per_source=1))
-    assert reasons(made, client(1, "192.0.2.1"), client(2, "::ffff:192.0.2.1")) == [None, Reason.SOURCE_CONNECTIONS]
+    assert reasons(made, client(1, "192.0.2.1"), client(2, "::ffff:192.0.2.1")) == [
+        None,
+        Reason.SOURCE_CONNECTIONS,
+    ]
 
 
 def test_a_uid_is_a_source_on_a_unix_socket() -> None:
@@ -84,7 +94,9 @@ def test_a_uid_is_a_source_on_a_unix_socket() -> None:
 
 def test_the_rate_of_the_service_and_of_a_source() -> None:
     made = engine(evolve(OPEN, rate=Rate(3), rate_per_source=Rate(2)))
-    found = reasons(made, *(client(id_) for id_ in range(3)), *(client(id_, "192.0.2.9") for id_ in range(3, 5)))
+    found = reasons(
+        made, *(client(id_) for id_ in range(3)), *(client(id_, "192.0.2.9") for id_ in range(3, 5))
+    )
     assert found == [None, None, Reason.SOURCE_RATE, None, Reason.RATE]
     assert reasons(made, client(9), now=S // 3) == [Reason.SOURCE_RATE]
     assert reasons(made, client(9), now=S // 2) == [None]
@@ -127,7 +139,9 @@ def test_a_flood_takes_no_token_of_the_service() -> None:
     made = engine(evolve(OPEN, rate=Rate(10), rate_per_source=Rate(5)))
     for id_ in range(10_000):
         made.offer(client(id_), 0)
-    assert [made.offer(client(20_000 + id_, "192.0.2.2"), 0).admitted for id_ in range(6)] == [True] * 5 + [False]
+    assert [made.offer(client(20_000 + id_, "192.0.2.2"), 0).admitted for id_ in range(6)] == [True] * 5 + [
+        False
+    ]
 
 
 def test_whom_the_service_refuses_loses_no_token_of_his_own() -> None:
@@ -249,7 +263,9 @@ def test_starts_of_instances_take_tokens() -> None:
 
 def test_a_datagram_that_would_wake_an_instance_is_judged_and_not_counted() -> None:
     made = engine(evolve(OPEN, rate_per_source=Rate(1), rate=Rate(1)), Access(deny=("192.0.2.66",)))
-    found = [made.glance(client(0, address), 0).reason for address in ("192.0.2.66", "192.0.2.1", "192.0.2.1")]
+    found = [
+        made.glance(client(0, address), 0).reason for address in ("192.0.2.66", "192.0.2.1", "192.0.2.1")
+    ]
     assert found == [Reason.ADDRESS, None, Reason.SOURCE_RATE]
     assert made.open == 0
     assert made.start(0), "the service's token is the start's"

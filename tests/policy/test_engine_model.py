@@ -7,16 +7,23 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superd.policy.engine import Client, Engine, Total
+from superd.policy.decision import Client, Total
+from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
 from superd.policy.reason import Reason
 from superd.policy.rules import NS_PER_S, UNLIMITED, Access, Limits, ProxyProtocol, Rate
 
 sources = st.integers(0, 3)
 caps = st.one_of(st.just(UNLIMITED), st.integers(0, 4))
-rates = st.one_of(st.just(Rate()), st.builds(Rate, st.integers(1, 4), st.sampled_from([NS_PER_S, 60 * NS_PER_S])))
+rates = st.one_of(
+    st.just(Rate()), st.builds(Rate, st.integers(1, 4), st.sampled_from([NS_PER_S, 60 * NS_PER_S]))
+)
 steps = st.lists(
-    st.tuples(st.sampled_from(["offer", "offer", "offer", "end"]), sources, st.sampled_from([0, 1, NS_PER_S // 4, NS_PER_S])),
+    st.tuples(
+        st.sampled_from(["offer", "offer", "offer", "end"]),
+        sources,
+        st.sampled_from([0, 1, NS_PER_S // 4, NS_PER_S]),
+    ),
     max_size=80,
 )
 
@@ -99,7 +106,9 @@ class Obvious:
     caps,
     steps,
 )
-def test_it_decides_as_the_obvious_one(limits: Limits, total: int, events: list[tuple[str, int, int]]) -> None:
+def test_it_decides_as_the_obvious_one(
+    limits: Limits, total: int, events: list[tuple[str, int, int]]
+) -> None:
     engine = Engine(limits, Access(), ProxyProtocol(), Total(total))
     obvious, now = Obvious(limits, total), 0
     for id_, (what, source, wait) in enumerate(events):
