@@ -65,7 +65,7 @@ class _Document:
     role: _Role
 
 
-def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Config:
+def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in: str = "") -> Config:
     """Read a configuration, everything it includes, and its file of overrides.
 
     Args:
@@ -73,6 +73,7 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Conf
         system: False leaves out what depends on this machine: owners of files, service names (their port is
             then 0).
         stdin: what ``-`` reads; None means ``sys.stdin``.
+        drop_in: the file of overrides, when it is not to be the usual one.
 
     Raises:
         ConfigError: with every fault of every file.
@@ -85,7 +86,7 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None) -> Conf
     top = main.place.inside("superd")
     settings = parse_table("superd", main.tables.get("superd", {}), top, faults)
     documents = [main, *_included(main, settings.pop("include", ()), faults, system=system)]
-    documents += _drop_in(main, faults, system=system)
+    documents += _drop_in(main, drop_in or override_file(main.place.file), faults, system=system)
     defaults = parse_layer(
         main.tables.get("defaults", {}), main.place.inside("defaults"), lookup_port, faults
     )
@@ -167,9 +168,8 @@ def _expand(place: Place, pattern: str, faults: list[Fault]) -> list[str]:
     return [full]
 
 
-def _drop_in(main: _Document, faults: list[Fault], *, system: bool) -> list[_Document]:
+def _drop_in(main: _Document, path: str, faults: list[Fault], *, system: bool) -> list[_Document]:
     """The file of overrides, if there is one."""
-    path = override_file(main.place.file)
     if main.place.file == STANDARD_INPUT or not os.path.lexists(path):
         return []
     document = _read(path, _DROP_IN, faults, system=system)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 CONFIG_FILE = "/etc/superd.toml"
+HOSTS_ALLOW, HOSTS_DENY = "/etc/hosts.allow", "/etc/hosts.deny"
 CONTROL_SOCKET = "/run/superd/control.sock"
 
 

@@ -27,6 +27,7 @@ from superd.wire.messages import (
     Stopped,
     StopWanted,
 )
+from superd.wire.policies import Tuned
 from superd.wire.table import Phase
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ def answer_reload_wanted(master: Master, request: ReloadWanted, _: list[int]) ->
 
 def answer_stop_wanted(master: Master, request: StopWanted, _: list[int]) -> None:
     master.stop(children=request.children)
+
+
+def answer_tuned(master: Master, request: Tuned, _: list[int]) -> None:
+    managed = master.services.get(request.service)
+    if managed is not None:
+        managed.tuned = request.tuned
 
 
 def answer_stopped(master: Master, _: Stopped, __: list[int]) -> None:

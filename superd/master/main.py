@@ -27,6 +27,7 @@ from superd.master.births import BirthError
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
 from superd.master.outside import ControlSocket, Log, control_groups, settings_message
+from superd.master.policies import HostsWatch
 from superd.master.registry import Registry
 from superd.master.reload import brief, compare
 from superd.master.requests import ANSWERS
@@ -97,6 +98,7 @@ class Master:
         self._registry = Registry(
             self.loop, self.log, self.spawners, self.tell, identity.uid if as_root else None
         )
+        self._hosts = HostsWatch(self.loop, self._registry.asking_hosts, self.tell, self._warn_of_hosts)
 
     @property
     def services(self) -> dict[int, Managed]:
@@ -131,6 +133,7 @@ class Master:
             self.log.log(
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
+        self._hosts.look()
         self.acceptor.start()
         self.loop.run()
         if self._failure:
@@ -164,6 +167,8 @@ class Master:
     def _introduce(self) -> None:
         """Tell a new acceptor the world: the same messages, in the same order, at start and after a crash."""
         self._send_settings()
+        if self._hosts.files is not None:
+            self.tell(self._hosts.files)
         self._registry.introduce_all()
         self.tell(Serve())
         if self.stopping:
@@ -189,6 +194,9 @@ class Master:
         if self._ready is not None and self.acceptor.deaths >= MOST_STILLBORN:
             self._failure = "the acceptor ends again and again before it serves; what it said is above"
             self.finish()
+
+    def _warn_of_hosts(self, text: str) -> None:
+        self.log.log(EventName.ERROR, Level.ERR, text)
 
     def _warn_of_service(self, managed: Managed, text: str) -> None:
         self.log.log(EventName.SPAWNER, Level.WARNING, text, service=managed.service.name)
@@ -247,11 +255,13 @@ class Master:
         identity = self._acceptor_identity(config) if user_changed else self.acceptor.identity
         old = self._registry.by_name()
         leaving = (*change.changed, *change.removed)
+        retuned = [config.services[name] for name in change.retuned]
         prepared = [
             self._registry.prepare(config.services[name], old, leaving)
             for name in (*change.changed, *change.added)
         ]
         faults: list[Fault] = [fault for one in prepared for fault in one.faults]
+        faults += [fault for service in retuned for fault in self._registry.inspect(service)]
         control = None
         try:
             if faults:
@@ -273,6 +283,10 @@ class Master:
             self._control = control
         self.config = config
         self._registry.swap(prepared, change.removed, change.changed, old)
+        for service in retuned:
+            old[service.name].service = service
+        self._hosts.look()
+        self._registry.tell_policies()
         self._registry.recheck_faulty()
         self._send_settings()
         if user_changed:

@@ -200,6 +200,7 @@ def settings_message(
         reader_gids=control.groups.readers,
         admin_gids=control.groups.admins,
         credits=credits,
+        max_connections=settings.max_connections,
         config_file=config_file,
         control=True,
         log=True,

@@ -9,13 +9,16 @@ import os
 import resource
 import stat
 
+from attrs import evolve
+
 from superd.config.envfile import parse_environment_file
 from superd.config.files import read_trusted
 from superd.config.findings import RejectedError, toml_text
 from superd.config.model import Mode, Service
-from superd.errors import Fault
+from superd.errors import ConfigError, Fault
 from superd.kernel.identity import Identity, IdentityError, resolve
 from superd.kernel.peersockets import can_deliver
+from superd.master.policies import hosts_faults, read_banner, read_hosts
 
 Found = tuple[str, str] | None
 """A problem and its remedy, or nothing."""
@@ -31,7 +34,7 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
     Returns:
         The identity (None when it cannot be told) and every fault found.
     """
-    faults = [*_delivery_faults(service), *_path_faults(service)]
+    faults = [*_delivery_faults(service), *_path_faults(service), *_policy_faults(service)]
     try:
         identity = _identity(service, acceptor_uid)
     except IdentityError as error:
@@ -111,6 +114,30 @@ def _path_faults(service: Service) -> list[Fault]:
         if found is not None
         for problem, remedy in (found,)
     ]
+
+
+def _policy_faults(service: Service) -> list[Fault]:
+    """Banners that cannot be sent, and rules of hosts.allow and hosts.deny that cannot be obeyed."""
+    faults = []
+    for key, path in (
+        ("access.banner_denied", service.access.banner_denied),
+        ("limits.banner_limited", service.limits.banner_limited),
+    ):
+        try:
+            if path:
+                read_banner(path)
+        except RejectedError as error:
+            found = error.findings[0]
+            faults.append(_fault(service, key, f'"{path}"', found.problem, found.remedy))
+    return [*faults, *(_hosts_faults(service) if service.access.hosts_access else ())]
+
+
+def _hosts_faults(service: Service) -> list[Fault]:
+    try:
+        faults = hosts_faults(read_hosts(), [service])
+    except ConfigError as error:
+        faults = list(error.faults)
+    return [evolve(fault, service=service.name) for fault in faults]
 
 
 def _folder_problem(path: str) -> Found:

@@ -16,6 +16,7 @@ from superd.log import EventName, Level, Logger
 from superd.master import listeners
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
+from superd.master.policies import policy_of
 from superd.master.preflight import inspect
 from superd.master.services import Listener, Managed
 from superd.master.spawners import Spawners
@@ -75,6 +76,11 @@ class Registry:
 
     def by_name(self) -> dict[str, Managed]:
         return {managed.service.name: managed for managed in self.services.values()}
+
+    def asking_hosts(self) -> list[Service]:
+        """Services whose clients hosts.allow and hosts.deny decide about."""
+        services = (managed.service for managed in self.services.values())
+        return [service for service in services if service.enabled and service.access.hosts_access]
 
     # --- coming up ---
 
@@ -170,6 +176,7 @@ class Registry:
             self._with_work.add(managed.id)
             work = [managed.work_in.fileno()]
         self._tell(ServiceUp(managed.id, managed.settings()), work)
+        self._tell_policy(managed)
         for position, listener in enumerate(managed.listeners):
             name = listener.endpoint.name
             if listener.sock is not None and managed.is_open:
@@ -177,6 +184,16 @@ class Registry:
                 self._tell(ListenerUp(managed.id, position, name, datagram), [listener.sock.fileno()])
             elif listener.sock is None:
                 self._tell(ListenerDown(managed.id, position, name, listener.reason))
+
+    def _tell_policy(self, managed: Managed) -> None:
+        managed.policy = policy_of(managed.id, managed.service, managed.tuned)
+        self._tell(managed.policy)
+
+    def tell_policies(self) -> None:
+        """After a reload: services that did not change may have other limits now, or other banners."""
+        for managed in self.services.values():
+            if not managed.fault and managed.policy != policy_of(managed.id, managed.service, managed.tuned):
+                self._tell_policy(managed)
 
     # --- going down ---
 
@@ -202,6 +219,10 @@ class Registry:
             self._take_down(managed)
 
     # --- changing ---
+
+    def inspect(self, service: Service) -> list[Fault]:
+        """What a service lacks whose policy alone changes."""
+        return inspect(service, self.acceptor_uid)[1] if service.enabled else []
 
     def prepare(self, service: Service, old: Mapping[str, Managed], leaving: Iterable[str]) -> Prepared:
         """Get a new or changed service ready, touching nothing that runs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from superd.config.model import Service
 
@@ -18,17 +18,24 @@ class Change:
 
     Args:
         kept: the same in both, to the letter.
+        retuned: in both, with other limits, access or proxy_protocol alone: nothing that runs need notice.
         changed: in both, with other settings.
         added, removed: in one of them only.
     """
 
     kept: tuple[str, ...]
+    retuned: tuple[str, ...]
     changed: tuple[str, ...]
     added: tuple[str, ...]
     removed: tuple[str, ...]
 
     def __str__(self) -> str:
-        parts = (("added", self.added), ("changed", self.changed), ("removed", self.removed))
+        parts = (
+            ("added", self.added),
+            ("changed", self.changed),
+            ("retuned", self.retuned),
+            ("removed", self.removed),
+        )
         told = [f"{word} {', '.join(names)}" for word, names in parts if names]
         told.append(f"{len(self.kept)} unchanged")
         return "; ".join(told)
@@ -37,12 +44,19 @@ class Change:
 def compare(old: Mapping[str, Service], new: Mapping[str, Service]) -> Change:
     """Compare the services of two configurations."""
     both = [name for name in new if name in old]
+    differing = [name for name in both if new[name] != old[name]]
     return Change(
         kept=tuple(name for name in both if new[name] == old[name]),
-        changed=tuple(name for name in both if new[name] != old[name]),
+        retuned=tuple(name for name in differing if _differ_in_policy_alone(old[name], new[name])),
+        changed=tuple(name for name in differing if not _differ_in_policy_alone(old[name], new[name])),
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
     )
+
+
+def _differ_in_policy_alone(old: Service, new: Service) -> bool:
+    policy = {name: getattr(new, name) for name in ("limits", "access", "proxy_protocol")}
+    return evolve(old, **policy) == new
 
 
 def brief(lines: Sequence[str]) -> list[str]:

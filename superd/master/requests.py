@@ -17,6 +17,7 @@ from superd.wire.messages import (
     Stopped,
     StopWanted,
 )
+from superd.wire.policies import Tuned
 
 if TYPE_CHECKING:
     from superd.master.main import Master
@@ -28,6 +29,7 @@ ANSWERS: Mapping[type, Callable[[Master, Any, list[int]], None]] = {
     SpawnerStuck: answers.answer_spawner_stuck,
     ReloadWanted: answers.answer_reload_wanted,
     StopWanted: answers.answer_stop_wanted,
+    Tuned: answers.answer_tuned,
     Stopped: answers.answer_stopped,
     Pong: answers.answer_pong,
     PeerSocketWanted: answers.answer_peer_socket_wanted,

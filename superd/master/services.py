@@ -7,12 +7,14 @@ import socket
 from attrs import define, field
 
 from superd.config.model import Mode, Service
+from superd.config.traits import traits_of
 from superd.kernel.endpoints import Endpoint
 from superd.kernel.identity import Identity
 from superd.kernel.listen import FileId
 from superd.master.loop import Timer
 from superd.wire.fds import Link, pair
 from superd.wire.messages import ServiceSettings
+from superd.wire.policies import ServicePolicy
 
 
 @define(eq=False)
@@ -58,6 +60,8 @@ class Managed:
     Args:
         id: never used twice, so a late message about a service that is gone means nothing.
         fault: why it is off; empty: it is on.
+        tuned: what the acceptor wants the next one to know of what an administrator set on the live system.
+        policy: what the present acceptor was told last.
         work_in, work_out: the link on which connections travel: the acceptor's end and the spawners'. Both are
             kept, so that neither side's death loses what is under way.
     """
@@ -72,6 +76,8 @@ class Managed:
     work_in: socket.socket | None = None
     work_out: socket.socket | None = None
     last_number: int = 0
+    tuned: str = ""
+    policy: ServicePolicy | None = None
 
     def open_work(self) -> None:
         if self.work_in is None:
@@ -98,6 +104,7 @@ class Managed:
             user=user_text(service),
             program=service.exec,
             listen=tuple(listen.text for listen in service.listen),
+            traits=tuple(sorted(traits_of(service))),
             runtime_max_s=service.runtime_max_s,
             idle_timeout_s=service.idle_timeout_s,
             timeout_stop_s=service.timeout_stop_s,

@@ -11,6 +11,7 @@ import struct
 import types
 import typing
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from socket import AF_INET, AF_INET6, AF_UNIX
 from typing import Any
 
@@ -44,7 +45,11 @@ _SCALARS: Mapping[type, tuple[type, ...]] = {
 
 
 def _check(kind: Any, value: object, where: str) -> Any:
-    """Return ``value`` as ``kind`` (a scalar, ``tuple[X, ...]`` or one of our classes), or raise WireError."""
+    """Return ``value`` as ``kind`` (a scalar, a word of an enumeration, ``tuple[X, ...]`` or one of our classes).
+
+    Raises:
+        WireError: it is none.
+    """
     accepted = _SCALARS.get(kind)
     if accepted is not None:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
@@ -53,12 +58,22 @@ def _check(kind: Any, value: object, where: str) -> Any:
             return kind(value)
         except OverflowError as error:  # a float, of a whole number with hundreds of digits
             raise WireError(f"{where}: {error}") from error
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return _member(kind, value, where)
     if not isinstance(value, list):
         raise WireError(f"{where}: {type(value).__name__} where a list belongs")
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         return tuple(_check(item, element, where) for element in value)
     return _build(kind, value)
+
+
+def _member(kind: type[StrEnum], value: object, where: str) -> StrEnum:
+    members = {str(word): word for word in kind}
+    found = members.get(value) if isinstance(value, str) else None
+    if found is None:
+        raise WireError(f"{where}: no word of {kind.__name__}")
+    return found
 
 
 def _build(cls: type, values: list[object]) -> Any:

@@ -46,6 +46,7 @@ class Settings:
     reader_gids: tuple[int, ...]
     admin_gids: tuple[int, ...]
     credits: int
+    max_connections: int
     config_file: str
     control: bool
     log: bool
@@ -55,6 +56,7 @@ class Settings:
 class ServiceSettings:
     """What the acceptor may know of a service: nothing of environment, files or privileges that it must not name.
 
+    ``traits`` are those that ``config.drafts`` gives it: which keys can mean something to it.
     ``user`` and ``program`` are words to show (log, status, explain); no request can carry them back.
     """
 
@@ -63,6 +65,7 @@ class ServiceSettings:
     user: str
     program: tuple[str, ...]
     listen: tuple[str, ...]
+    traits: tuple[str, ...]
     runtime_max_s: float
     idle_timeout_s: float
     timeout_stop_s: float

@@ -7,6 +7,7 @@ taken over by an attacker is safe by itself, since it names a service that the a
   replaced, which delays that service;
 * it can have the configuration read again, from the file the administrator wrote, or superd stopped: what the
   administrator's ``superctl`` does through it; an outage, not a privilege;
+* it can have a few words kept for the next acceptor, so many for each service, which nobody else reads;
 * it can have a socket opened that is bound where a UDP listener of a nowait service is, which it holds anyway;
 * it can have the master, which owns raw sockets, send any datagram that is addressed to such a listener and comes
   from the address that a socket bound there is connected to. Both addresses are the kernel's word, none is the
@@ -60,6 +61,7 @@ from superd.wire.messages import (
     Told,
     Welcome,
 )
+from superd.wire.policies import HostsFiles, ServicePolicy, Tuned
 
 
 class Role(StrEnum):
@@ -112,6 +114,8 @@ TABLE: tuple[Row, ...] = (
     Row(12, DumpState, _M, _A),
     Row(13, Ping, _M, _A),
     Row(14, PeerSocket, _M, _A, max_descriptors=1),
+    Row(15, ServicePolicy, _M, _A, max_bytes=4096 * KIB),
+    Row(16, HostsFiles, _M, _A, max_bytes=8192 * KIB),
     Row(20, Ready, _A, _M, _STARTING),
     Row(21, SpawnerWanted, _A, _M, _SERVING),
     Row(22, SpawnerIdle, _A, _M, _SERVING),
@@ -120,6 +124,7 @@ TABLE: tuple[Row, ...] = (
     Row(25, StopWanted, _A, _M, _SERVING),
     Row(26, Stopped, _A, _M, _SERVING),
     Row(27, Pong, _A, _M),
+    Row(19, Tuned, _A, _M, _SERVING, max_bytes=64 * KIB),
     Row(28, PeerSocketWanted, _A, _M, _SERVING),
     Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import typing
+from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -73,6 +74,8 @@ def _of(kind: Any) -> st.SearchStrategy[Any]:
         return _SCALARS[kind]
     if typing.get_origin(kind) is tuple:
         return st.lists(_of(typing.get_args(kind)[0]), max_size=4).map(tuple)
+    if issubclass(kind, StrEnum):
+        return st.sampled_from(list(kind))
     hints = typing.get_type_hints(kind)
     return st.builds(kind, *(_of(hints[item.name]) for item in attrs.fields(kind)))
 

@@ -10,8 +10,16 @@ from pathlib import Path
 from helpers.services import service
 
 from superd.config.model import Mode, Service, SocketOptions
+from superd.master.policies import policy_of
 from superd.master.registry import Prepared
-from superd.wire.messages import ListenerDown, ListenerUp, ServiceDown, ServiceFaulty, ServiceUp
+from superd.wire.messages import (
+    ListenerDown,
+    ListenerUp,
+    ServiceDown,
+    ServiceFaulty,
+    ServiceUp,
+)
+from superd.wire.policies import ServicePolicy
 
 from .conftest import World
 
@@ -39,7 +47,8 @@ def test_a_service_listens_and_the_acceptor_is_told(world: World, free_port: Fre
     (managed,) = world.add(ftp(port))
     world.registry.announce(managed)
     assert managed.work_in is not None
-    (up, work), (listener, sock) = world.told.messages
+    (up, work), (policy, _), (listener, sock) = world.told.messages
+    assert policy == policy_of(managed.id, managed.service, "")
     assert up == ServiceUp(managed.id, managed.settings())
     assert work == [inode(managed.work_in)]
     assert listener == ListenerUp(managed.id, 0, f"tcp://127.0.0.1:{port}", False)
@@ -65,7 +74,7 @@ def test_a_port_in_use_is_said_with_its_owner_and_opened_when_it_is_free(
     with socket.create_server(("127.0.0.1", port)):
         (managed,) = world.add(ftp(port))
         world.registry.announce(managed)
-        _, down = world.told.take()
+        *_, down = world.told.take()
         assert isinstance(down, ListenerDown)
         assert down.reason.startswith("Address already in use: ")
         assert f"{os.getpid()}" in down.reason
@@ -115,14 +124,14 @@ def test_an_instance_waits_until_all_of_its_listeners_are_open(world: World, fre
         wait = world.add(service("wait", *texts, mode=Mode.WAIT))[0]
         world.registry.announce(wait)
         kinds = [type(message) for message in world.told.take()]
-    assert kinds == [ServiceUp, ListenerDown]
+    assert kinds == [ServiceUp, ServicePolicy, ListenerDown]
     world.registry.remove(wait)
     world.told.take()
     with socket.create_server(("127.0.0.1", taken)):
         nowait = world.add(service("nowait", *texts))[0]
         world.registry.announce(nowait)
         kinds = [type(message) for message in world.told.take()]
-    assert kinds == [ServiceUp, ListenerUp, ListenerDown]
+    assert kinds == [ServiceUp, ServicePolicy, ListenerUp, ListenerDown]
 
 
 # --- reload ---
@@ -215,7 +224,7 @@ def test_an_address_that_no_interface_has_yet_is_no_fault(world: World, free_por
     (prepared,) = world.prepare(service("later", text))
     assert prepared.faults == []
     world.registry.swap([prepared], [], [], {})
-    assert [type(message) for message in world.told.take()] == [ServiceUp, ListenerDown]
+    assert [type(message) for message in world.told.take()] == [ServiceUp, ServicePolicy, ListenerDown]
 
 
 def test_a_missing_user_is_a_fault_and_nothing_is_opened(world: World, free_port: FreePort) -> None:

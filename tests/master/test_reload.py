@@ -15,6 +15,7 @@ from superd.config.kinds import MAX_ARGV_BYTES, MAX_LISTENS
 from superd.config.model import Listen, Mode, Scheme, Service
 from superd.master.reload import MAX_LINE_CHARS, MAX_LINES, Change, brief, compare
 from superd.master.services import Managed
+from superd.policy.rules import Access, Limits, ProxyProtocol
 from superd.wire.codec import Direction
 from superd.wire.messages import ReloadResult, ServiceFaulty
 from superd.wire.table import Role
@@ -35,6 +36,7 @@ def test_every_service_is_in_one_list_and_in_the_right_one(
     both = old.keys() & new.keys()
     assert set(change.kept) == {name for name in both if old[name].nice == new[name].nice}
     assert set(change.changed) == both - set(change.kept)
+    assert not change.retuned
     assert set(change.added) == new.keys() - old.keys()
     assert set(change.removed) == old.keys() - new.keys()
     names = [*change.kept, *change.changed, *change.added, *change.removed]
@@ -44,7 +46,7 @@ def test_every_service_is_in_one_list_and_in_the_right_one(
 @given(_SERVICES)
 def test_the_same_configuration_again_changes_nothing(services: dict[str, Service]) -> None:
     moved = {name: attrs.evolve(one, source_file="moved.toml") for name, one in services.items()}
-    assert compare(services, moved) == Change(tuple(services), (), (), ())
+    assert compare(services, moved) == Change(tuple(services), (), (), (), ())
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,21 @@ def test_the_same_configuration_again_changes_nothing(services: dict[str, Servic
 )
 def test_one_other_setting_is_a_change(changed: dict[str, Any]) -> None:
     assert compare({"ftp": service()}, {"ftp": service(**changed)}).changed == ("ftp",)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"limits": Limits(max_connections=1)},
+        {"access": Access(deny=("192.0.2.1",))},
+        {"proxy_protocol": ProxyProtocol(("192.0.2.1",))},
+    ],
+)
+def test_other_limits_are_no_change_of_what_runs(changed: dict[str, Any]) -> None:
+    old, new = {"ftp": service()}, {"ftp": service(**changed)}
+    assert compare(old, new) == Change((), ("ftp",), (), (), ())
+    assert compare(old, {"ftp": service(nice=1, **changed)}).changed == ("ftp",)
+    assert str(compare(old, new)) == "retuned ftp; 0 unchanged"
 
 
 def test_a_change_in_words() -> None:

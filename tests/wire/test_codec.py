@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superd.errors import WireError
+from superd.policy.rules import Access, Limits, ProxyProtocol, Rate
 from superd.wire.codec import Direction, encode_connection, join_connections
 from superd.wire.datagrams import MAX_DATAGRAM_BYTES, Deliver
 from superd.wire.messages import (
@@ -30,6 +31,7 @@ from superd.wire.messages import (
     ServiceUp,
     Started,
 )
+from superd.wire.policies import ServicePolicy
 from superd.wire.table import TABLE, Phase, Role, Row
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=[f"{row.kind}-{row.message.__name__}" for row in TABLE])
@@ -53,7 +55,7 @@ def example(row: Row) -> tuple[bytes, int]:
 
 
 _SETTINGS = ServiceSettings(
-    "ftp", "nowait", "ftp", ("ftpd", "-l"), ("tcp://*:21",), -1.0, -1.0, 10.0, 15, "log"
+    "ftp", "nowait", "ftp", ("ftpd", "-l"), ("tcp://*:21",), ("nowait", "tcp"), -1.0, -1.0, 10.0, 15, "log"
 )
 _EXAMPLES: dict[type, Any] = {
     Connections: Connections(((1, ANY_PEER),)),
@@ -62,9 +64,14 @@ _EXAMPLES: dict[type, Any] = {
     Deliver: Deliver(1, b"\0datagram\xff"),
     ServiceUp: ServiceUp(1, _SETTINGS),
     ServiceFaulty: ServiceFaulty(1, _SETTINGS, "no such user"),
+    ServicePolicy: ServicePolicy(
+        1, Limits(rate=Rate(5)), Access(("192.0.2.1",)), ProxyProtocol(), "go away\n", "later\n", "{}"
+    ),
 }
 _FIELDS = {
-    "Settings": '[1, "", "", "", [], [], [], 1, "", true, true]',
+    "Settings": '[1, "", "", "", [], [], [], 1, 4096, "", true, true]',
+    "HostsFiles": '["sshd: 192.0.2.", "ALL: ALL"]',
+    "Tuned": '[1, "{}"]',
     "ListenerUp": '[1, 0, "tcp://*:21", false]',
     "ListenerDown": '[1, 0, "tcp://*:21", "in use"]',
     "ServiceDown": "[1]",

@@ -1,0 +1,160 @@
+"""What the acceptor needs to decide, and may not read itself: banners, hosts.allow and hosts.deny."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from superd.config.files import read_trusted
+from superd.config.findings import RejectedError, reject
+from superd.config.model import Service
+from superd.config.places import HOSTS_ALLOW, HOSTS_DENY
+from superd.errors import ConfigError, Fault
+from superd.master.loop import Loop
+from superd.policy.hosts_access import parse_rules
+from superd.wire.policies import HostsFiles, ServicePolicy
+
+MAX_BANNER_BYTES = 8 * 1024
+"""A banner is sent without waiting, so it must fit what the kernel takes at once."""
+
+MAX_HOSTS_BYTES = 1024 * 1024
+
+LOOK_S = 2.0
+"""How often superd looks whether hosts.allow or hosts.deny has changed, while a service asks them."""
+
+
+def policy_of(id_: int, service: Service, tuned: str) -> ServicePolicy:
+    """``ServicePolicy`` of a service, with its banners as they are now (empty where one cannot be read any more)."""
+    return ServicePolicy(
+        service=id_,
+        limits=service.limits,
+        access=service.access,
+        proxy_protocol=service.proxy_protocol,
+        banner_denied=_banner(service.access.banner_denied),
+        banner_limited=_banner(service.limits.banner_limited),
+        tuned=tuned,
+    )
+
+
+def _banner(path: str) -> str:
+    try:
+        return read_banner(path) if path else ""
+    except RejectedError:  # preflight.py has said so
+        return ""
+
+
+def read_banner(path: str) -> str:
+    """The text that refused clients are sent.
+
+    Raises:
+        RejectedError: it cannot be read, others could have written it (clients would then be shown any file that
+            root can read), or it is too long.
+    """
+    text = read_trusted(path)
+    size_bytes = len(text.encode())
+    if size_bytes > MAX_BANNER_BYTES:
+        raise reject(f"{size_bytes} bytes", f"use at most {MAX_BANNER_BYTES}")
+    return text
+
+
+def daemons_of(service: Service) -> frozenset[str]:
+    """The names under which hosts.allow and hosts.deny know a service: its program's, as tcpd has it, and its own."""
+    return frozenset({os.path.basename(service.exec[0]), service.name})
+
+
+def read_hosts() -> HostsFiles:
+    """Both files as they are; one that does not exist is empty. Source: hosts_access(5).
+
+    Raises:
+        ConfigError: one cannot be read, others could have written it, or it is no such file.
+    """
+    texts = [_read_hosts(path) for path in (HOSTS_ALLOW, HOSTS_DENY)]
+    return HostsFiles(*texts)
+
+
+def _read_hosts(path: str) -> str:
+    if not os.path.lexists(path):
+        return ""
+    try:
+        text = read_trusted(path)
+        if len(text) > MAX_HOSTS_BYTES:
+            raise reject(f"{len(text)} characters", f"use at most {MAX_HOSTS_BYTES}")
+    except RejectedError as error:
+        found = error.findings[0]
+        raise ConfigError([Fault(path, "", found.problem, found.remedy)]) from error
+    return text
+
+
+def hosts_faults(files: HostsFiles, services: Iterable[Service]) -> list[Fault]:
+    """What superd cannot obey of the rules that concern these services, each of them by itself."""
+    try:
+        both = [
+            parse_rules(text, path, grants=grants)
+            for path, text, grants in ((HOSTS_ALLOW, files.allow, True), (HOSTS_DENY, files.deny, False))
+        ]
+    except ConfigError as error:
+        return list(error.faults)
+    found = (
+        fault for service in services for rules in both for fault in rules.faults_for(daemons_of(service))
+    )
+    return list(dict.fromkeys(found))
+
+
+class HostsWatch:
+    """Notices when hosts.allow or hosts.deny changes, as those expect who are used to tcpd.
+
+    Args:
+        services: those that ask the files; looked at whenever something changed.
+        changed: given the files when they are in order.
+        complain: told what is wrong with them; those that were good last stay in force.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        services: Callable[[], list[Service]],
+        changed: Callable[[HostsFiles], None],
+        complain: Callable[[str], None],
+    ) -> None:
+        self.files: HostsFiles | None = None
+        self._loop = loop
+        self._services = services
+        self._changed = changed
+        self._complain = complain
+        self._seen: object = None
+        self._watching = False
+
+    def look(self) -> None:
+        """Read the files if a service asks them and they are not those that were read last."""
+        services = self._services()
+        if services and not self._watching:
+            self._watching = True
+            self._loop.after(LOOK_S, self._look_again)
+        signature = tuple(map(_signature, (HOSTS_ALLOW, HOSTS_DENY)))
+        if not services or signature == self._seen:
+            return
+        self._seen = signature
+        try:
+            files = read_hosts()
+            faults = hosts_faults(files, services)
+            if faults:
+                raise ConfigError(faults)
+        except ConfigError as error:
+            for fault in error.faults:
+                self._complain(f"not taken over: {fault}")
+            return
+        if files != self.files:
+            self.files = files
+            self._changed(files)
+
+    def _look_again(self) -> None:
+        self._watching = False
+        self.look()
+
+
+def _signature(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
