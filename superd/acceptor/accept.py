@@ -1,18 +1,28 @@
-"""Accepting: batches of connections off a listener, named and handed to dispatch."""
+"""Accepting: batches of connections off a listener, each decided about, named and handed to dispatch."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from socket import AF_INET, AF_INET6, AF_UNIX, inet_pton
+from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, AddressFamily, inet_ntop, inet_pton
+from time import monotonic_ns
 from typing import Any
 
 from superd.acceptor.dispatch import Dispatch
+from superd.acceptor.headers import Announced, Headers
+from superd.acceptor.poller import Poller
+from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Child, Listener, Service
 from superd.acceptor.timers import Timers
+from superd.policy.decision import UNIX, Client, Decision
+from superd.policy.engine import Engine
+from superd.policy.loops import answers_by_itself
+from superd.policy.proxy_header import Header
+from superd.policy.reason import Reason
 from superd.wire.codec import encode_connection
 from superd.wire.messages import EPOCH_SHIFT, MAX_BATCH, Peer
 
@@ -72,7 +82,7 @@ def fixed_local(sock: socket.socket) -> tuple[bytes, int] | None:
 
 
 class Accepting:
-    """Takes connections while their service has room.
+    """Takes connections while their service has room, and lets the policy decide about each.
 
     Args:
         epoch: number of this acceptor; ids of two acceptors never meet.
@@ -86,16 +96,19 @@ class Accepting:
         epoch: int,
         dispatch: Dispatch,
         timers: Timers,
+        poller: Poller,
+        refusals: Refusals,
         poll: Callable[[Service], None],
         exhausted: Callable[[Listener, OSError], None],
         took: Callable[[int], None],
     ) -> None:
         self._next_id = epoch << EPOCH_SHIFT
         self._dispatch = dispatch
-        self._timers = timers
+        self._refusals = refusals
         self._poll = poll
         self._exhausted = exhausted
         self._took = took
+        self._headers = Headers(poller, timers, self._announced, self._ill_announced)
 
     def new_id(self) -> int:
         self._next_id += 1
@@ -105,7 +118,9 @@ class Accepting:
         """Accept what waits on a nowait listener, up to a batch and to the service's room."""
         service = listener.service
         batch: list[tuple[int, bytes, int]] = []
-        for _ in range(min(listener.burst, self._dispatch.room(service))):
+        now = monotonic_ns()
+        room = min(listener.burst, self._dispatch.room(service), service.engine.room(now) - service.newcomers)
+        for _ in range(room):
             try:
                 descriptor, address = accept4(listener.sock)
             except BlockingIOError:
@@ -116,28 +131,129 @@ class Accepting:
                     continue
                 self.back_off(listener, error)
                 break
-            batch.append(self.admit(listener, descriptor, address))
+            admitted = self._receive(listener, descriptor, address, now)
+            if admitted is not None:
+                batch.append(admitted)
         else:
             listener.burst = min(MAX_BATCH, 2 * listener.burst)
         if batch:
-            service.accepted += len(batch)
             self._took(len(batch))
             self._dispatch.send(service, batch)
-        if self._dispatch.room(service) <= 0:
+        if self._dispatch.room(service) <= 0 or service.engine.queues:
             self._poll(service)
 
-    def admit(self, listener: Listener, descriptor: int, address: Any) -> tuple[int, bytes, int]:
-        """Give a connection its id and count it among the children; returns what ``Dispatch.send`` takes."""
-        self._next_id = id_ = self._next_id + 1
+    def _receive(
+        self, listener: Listener, descriptor: int, address: Any, now: int
+    ) -> tuple[int, bytes, int] | None:
+        """Decide about one connection; returns what ``Dispatch.send`` takes of one that goes to a child now."""
         peer, source, port = identify(listener, descriptor, address)
-        listener.service.children[id_] = Child(id_, source, port)
+        client = client_of(self.new_id(), peer)
+        if not listener.is_unix and listener.service.engine.expects_header(client.version, client.value):
+            return self._expect_header(listener, descriptor, peer, source, port)
+        return self._decide(listener, descriptor, client, peer, source, port, now)
+
+    def _decide(
+        self,
+        listener: Listener,
+        descriptor: int,
+        client: Client,
+        peer: Peer,
+        source: str,
+        port: int,
+        now: int,
+    ) -> tuple[int, bytes, int] | None:
+        decision = listener.service.engine.offer(client, now)
+        if decision.reason is not None:
+            self._refusals.refuse(listener, descriptor, source, port, decision)
+            return None
+        return self.enter(listener.service, client.id, descriptor, peer, source, port)
+
+    @staticmethod
+    def enter(
+        service: Service, id_: int, descriptor: int, peer: Peer, source: str, port: int
+    ) -> tuple[int, bytes, int]:
+        """Count an admitted connection among the children; returns what ``Dispatch.send`` takes."""
+        service.accepted += 1
+        service.children[id_] = Child(id_, source, port)
         return id_, encode_connection(id_, peer), descriptor
+
+    # --- PROXY headers ---
+
+    def _expect_header(
+        self, listener: Listener, descriptor: int, peer: Peer, source: str, port: int
+    ) -> tuple[int, bytes, int] | None:
+        """Access is asked of the proxy first, and of the client it names afterwards."""
+        engine = listener.service.engine
+        decision = engine.ask_access(client_of(0, peer))
+        if decision.reason is not None:
+            engine.refuse(decision.reason, monotonic_ns())
+            self._refusals.refuse(listener, descriptor, source, port, decision)
+            return None
+        sock = socket.socket(listener.sock.family, SOCK_STREAM, 0, fileno=descriptor)
+        sock.setblocking(False)
+        self._headers.expect(Announced(listener, sock, peer, source, port))
+        return None
+
+    def _announced(self, announced: Announced, header: Header) -> None:
+        """A header is read: from now on its client counts, not the proxy."""
+        listener, descriptor = announced.listener, announced.sock.detach()
+        os.set_blocking(descriptor, True)
+        peer, source, port = announced.peer, announced.source, announced.port
+        if not header.local:
+            peer, source, port = _named_by(header)
+        client = client_of(self.new_id(), peer)
+        admitted = self._decide(listener, descriptor, client, peer, source, port, monotonic_ns())
+        if admitted is not None:
+            self._dispatch.send(listener.service, [admitted])
+        self._poll(listener.service)
+
+    def _ill_announced(self, announced: Announced, problem: str) -> None:
+        listener = announced.listener
+        refused = listener.service.engine.refuse(Reason.PROXY_HEADER, monotonic_ns())
+        decision = Decision(refused.reason, problem)
+        self._refusals.refuse(listener, announced.sock.detach(), announced.source, announced.port, decision)
+        self._poll(listener.service)
+
+    def forget(self, listener: Listener) -> None:
+        """A listener is closed: connections without a header yet go with it."""
+        self._headers.forget(listener)
 
     def back_off(self, listener: Listener, error: OSError) -> None:
         """EMFILE, ENFILE, ENOBUFS, ENOMEM: leave the queue to the kernel for a moment, else we would spin."""
         service = listener.service
         self._exhausted(listener, error)
         self._dispatch.retry_later(service, lambda: None)
+
+
+def _named_by(header: Header) -> tuple[Peer, str, int]:
+    """The client that a header names; the local address is the one it connected to at the proxy."""
+    peer = Peer(header.family, header.source, header.source_port, header.destination, header.destination_port)
+    return peer, inet_ntop(AddressFamily(header.family), header.source), header.source_port
+
+
+def judge_datagram(
+    judge: Callable[[Client, int], Decision], engine: Engine, id_: int, address: tuple[Any, ...]
+) -> Decision:
+    """What the policy says of the first datagram of a peer.
+
+    Args:
+        judge: ``offer`` or ``glance`` of the engine.
+        address: as recvfrom(2) gave it.
+    """
+    now = monotonic_ns()
+    if answers_by_itself(address[1]):
+        return engine.refuse(Reason.LOOP, now)
+    family, packed = pack(address[0])
+    return judge(Client(id_, 4 if family == AF_INET else 6, int.from_bytes(packed)), now)
+
+
+def client_of(id_: int, peer: Peer) -> Client:
+    """A peer as the policy sees it."""
+    if peer.family == AF_UNIX:
+        return Client(id_, UNIX, peer.uid)
+    return Client(
+        id_, 4 if peer.family == AF_INET else 6, int.from_bytes(peer.remote), peer.local, peer.local_port
+    )
 
 
 def accept4(listener: socket.socket) -> tuple[int, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable
+from time import monotonic_ns
 
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.services import Child, Service, SpawnerLink
@@ -131,6 +132,7 @@ class Children:
         return child
 
     def _after_end(self, service: Service, child: Child, lasted: float, outcome: Outcome) -> None:
+        service.engine.ended(child.id, outcome, monotonic_ns())
         if service.instance == child.id:
             service.instance = 0
             self._instance_ended(service, lasted, outcome)

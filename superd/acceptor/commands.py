@@ -43,17 +43,33 @@ class Commands:
         }
 
     async def _status(self, _: Mapping[str, Any]) -> Answer:
-        shown = [service for service in self._services.values() if not service.retired]
         about = {"version": __version__, "config": self._config_file, "master": os.getppid()}
-        return {"ok": True, "superd": about, "services": status(shown)}
+        return {"ok": True, "superd": about, "services": status(self.shown())}
 
     async def _explain(self, request: Mapping[str, Any]) -> Answer:
-        for service in self._services.values():
-            if service.settings.name == request.get("service") and not service.retired:
-                return {"ok": True, "service": explain(service)}
-        names = ", ".join(service.settings.name for service in self._services.values())
-        lines = [f"no service {request.get('service')!r}; there are: {names or 'none'}"]
-        return {"ok": False, "error": "no-service", "lines": lines}
+        service = self.find(request.get("service"))
+        return (
+            self.unknown(request.get("service"))
+            if service is None
+            else {"ok": True, "service": explain(service)}
+        )
+
+    def shown(self) -> list[Service]:
+        """The services that the configuration holds."""
+        return [service for service in self._services.values() if not service.retired]
+
+    def find(self, name: object) -> Service | None:
+        """A service by its name."""
+        return next((service for service in self.shown() if service.settings.name == name), None)
+
+    def unknown(self, name: object) -> Answer:
+        """The answer to who names a service that does not exist."""
+        names = ", ".join(service.settings.name for service in self.shown())
+        return {
+            "ok": False,
+            "error": "no-service",
+            "lines": [f"no service {name!r}; there are: {names or 'none'}"],
+        }
 
     async def _reload(self, _: Mapping[str, Any]) -> Answer:
         self._reload_number += 1

@@ -21,16 +21,19 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from time import monotonic_ns
 
 from attrs import Factory, define
 
-from superd.acceptor.accept import Accepting
+from superd.acceptor.accept import Accepting, identify, judge_datagram, unmapped
 from superd.acceptor.dispatch import PARKED_RETRY_S, Dispatch
 from superd.acceptor.poller import Poller
+from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.timers import Timer, Timers
 from superd.kernel.peersockets import claim
 from superd.log import EventName, Level, Logger
+from superd.policy.outcome import Outcome
 from superd.wire.datagrams import MAX_DATAGRAM_BYTES, Deliver, PeerSocket, PeerSocketWanted
 from superd.wire.fds import close_all
 from superd.wire.messages import MAX_BATCH
@@ -59,6 +62,7 @@ class Newcomer:
 
     listener: Listener
     address: Address
+    id: int
     waiting: list[bytes] = Factory(list)
     waiting_bytes: int = 0
     sock: socket.socket | None = None
@@ -81,6 +85,7 @@ class Datagrams:
         poller: Poller,
         dispatch: Dispatch,
         accepting: Accepting,
+        refusals: Refusals,
         say: Callable[..., None],
         poll: Callable[[Service], None],
     ) -> None:
@@ -89,6 +94,7 @@ class Datagrams:
         self._poller = poller
         self._dispatch = dispatch
         self._accepting = accepting
+        self._refusals = refusals
         self._say = say
         self._poll = poll
         self._newcomers: dict[Listener, dict[Address, Newcomer]] = {}
@@ -106,15 +112,14 @@ class Datagrams:
             except OSError as error:
                 self._accepting.back_off(listener, error)
                 break
-            if address[1]:  # port 0 takes no answer, and a socket connected to it would hear every port
-                self._heard(listener, address, payload)
+            self._heard(listener, address, payload)
         if self._dispatch.room(listener.service) <= 0:
             self._poll(listener.service)
 
     def _heard(self, listener: Listener, address: Address, payload: bytes) -> None:
-        newcomer = self._newcomers.get(listener, {}).get(address)
+        newcomer = self._newcomers.get(listener, {}).get(address) or self._welcome(listener, address)
         if newcomer is None:
-            newcomer = self._welcome(listener, address)
+            return
         if newcomer.sock is not None:
             self._deliver(newcomer, payload)
         elif _has_room(newcomer, payload):
@@ -123,8 +128,14 @@ class Datagrams:
         else:
             self._warn(newcomer, "a datagram was dropped, too many came before their child")
 
-    def _welcome(self, listener: Listener, address: Address) -> Newcomer:
-        service, newcomer = listener.service, Newcomer(listener, address)
+    def _welcome(self, listener: Listener, address: Address) -> Newcomer | None:
+        """A new peer, if the policy admits it; what the others sent is dropped."""
+        service, id_ = listener.service, self._accepting.new_id()
+        decision = judge_datagram(service.engine.offer, service.engine, id_, address)
+        if decision.reason is not None:
+            self._refusals.note(service, unmapped(address[0]), address[1], decision)
+            return None
+        newcomer = Newcomer(listener, address, id_)
         service.newcomers += 1
         self._newcomers.setdefault(listener, {})[address] = newcomer
         self._asked.setdefault((service.id, listener.position), deque()).append(newcomer)
@@ -173,9 +184,10 @@ class Datagrams:
             self._wait_for_the_parked(newcomer, sock)
             return
         self._take_out(newcomer)
-        service.accepted += 1
+        descriptor = sock.detach()
+        peer, source, port = identify(newcomer.listener, descriptor, newcomer.address)
         self._dispatch.send(
-            service, [self._accepting.admit(newcomer.listener, sock.detach(), newcomer.address)]
+            service, [self._accepting.enter(service, newcomer.id, descriptor, peer, source, port)]
         )
 
     def _wait_for_the_parked(self, newcomer: Newcomer, sock: socket.socket) -> None:
@@ -186,10 +198,14 @@ class Datagrams:
 
     def _turn_away(self, newcomer: Newcomer, reason: str) -> None:
         self._warn(newcomer, f"no child for a peer: {reason}")
+        self._give_up(newcomer)
+        self._poll(newcomer.listener.service)
+
+    def _give_up(self, newcomer: Newcomer) -> None:
         self._take_out(newcomer)
+        newcomer.listener.service.engine.ended(newcomer.id, Outcome.NEVER_STARTED, monotonic_ns())
         if newcomer.sock is not None:
             newcomer.sock.close()
-        self._poll(newcomer.listener.service)
 
     def _take_out(self, newcomer: Newcomer) -> None:
         """It is a newcomer no more; its socket stays open."""
@@ -204,9 +220,7 @@ class Datagrams:
         """A listener is closed: its newcomers go with it."""
         self._asked.pop((listener.service.id, listener.position), None)
         for newcomer in list(self._newcomers.get(listener, {}).values()):
-            self._take_out(newcomer)
-            if newcomer.sock is not None:
-                newcomer.sock.close()
+            self._give_up(newcomer)
         self._newcomers.pop(listener, None)
 
     def _warn(self, newcomer: Newcomer, text: str) -> None:

@@ -6,20 +6,28 @@ started at once, and again when it ends. After failures, the next start waits (b
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from time import monotonic_ns
 
-from superd.acceptor.accept import Accepting
+from superd.acceptor.accept import Accepting, judge_datagram, unmapped
 from superd.acceptor.backoff import InstanceBackoff
 from superd.acceptor.children import INSTANCE
 from superd.acceptor.dispatch import Dispatch
+from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Child, Listener, Service
 from superd.acceptor.timers import Timers
 from superd.config.model import Mode
 from superd.log import EventName, Level, Logger
+from superd.policy.engine import NEVER
 from superd.policy.outcome import Outcome
-from superd.wire.messages import StartInstance
+from superd.policy.rules import NS_PER_S
+from superd.wire.messages import MAX_BATCH, StartInstance
 
 _FAILURES = frozenset({Outcome.FAILED, Outcome.SIGNALLED, Outcome.NEVER_STARTED, Outcome.LOST})
+LOAD_S = 1.0
+"""While the machine's load is above max_load, how long until it is looked at again."""
+
 WORTH_SAYING_S = 1.0
 """A back-off of at least that long is logged."""
 
@@ -33,12 +41,14 @@ class Instances:
         timers: Timers,
         dispatch: Dispatch,
         accepting: Accepting,
+        refusals: Refusals,
         poll: Callable[[Service], None],
     ) -> None:
         self._log = log
         self._timers = timers
         self._dispatch = dispatch
         self._accepting = accepting
+        self._refusals = refusals
         self._poll = poll
         self._backoffs: dict[int, InstanceBackoff] = {}
         self._due: dict[int, int] = {}  # service -> position of the listener that woke it
@@ -46,7 +56,25 @@ class Instances:
 
     def woken(self, listener: Listener) -> None:
         """A listener of a wait service is readable."""
-        self._start(listener.service, listener.position)
+        if not listener.datagram or listener.is_unix or self._has_welcome(listener):
+            self._start(listener.service, listener.position)
+
+    def _has_welcome(self, listener: Listener) -> bool:
+        """Whether a datagram waits whose source is admitted; those before it are thrown away."""
+        service, engine = listener.service, listener.service.engine
+        for _ in range(MAX_BATCH):
+            try:
+                _, address = listener.sock.recvfrom(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                decision = judge_datagram(engine.glance, engine, 0, address)
+                if decision.reason is None:
+                    return True
+                listener.sock.recv(1, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True  # an error that waits on the socket is the instance's to hear of
+            self._refusals.note(service, unmapped(address[0]), address[1], decision)
+        return False  # the poller will tell that there is more
 
     def consider(self, service: Service) -> None:
         """Start an always instance that ought to run, or one that waited for its spawner."""
@@ -79,6 +107,8 @@ class Instances:
             return
         if not all(each.told for each in service.spawners.values()):
             return  # an instance may run under one of them
+        if not self._take_token(service):
+            return
         del self._due[service.id]
         id_ = self._accepting.new_id()
         service.children[id_] = Child(id_, INSTANCE, 0, spawner=spawner.number)
@@ -86,6 +116,16 @@ class Instances:
         service.accepted += 1
         self._poll(service)
         spawner.link.post(StartInstance(id_, position))
+
+    def _take_token(self, service: Service) -> bool:
+        """Whether the service's rate and the load admit another start; if not, it is tried again in time."""
+        now = monotonic_ns()
+        if service.engine.start(now):
+            return True
+        at = service.engine.room_at(now)
+        self._wait(service, LOAD_S if at == NEVER else (at - now) / NS_PER_S)
+        self._poll(service)
+        return False
 
     def ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
         """An instance ended: poll again, or after a while."""
@@ -99,14 +139,7 @@ class Instances:
         self._poll(service)
 
     def _back_off(self, service: Service, seconds: float, failed: bool) -> None:
-        def again() -> None:
-            service.retry = None
-            self.consider(service)
-            self._poll(service)
-
-        if service.retry is not None:
-            service.retry.cancel()
-        service.retry = self._timers.after(seconds, again)
+        self._wait(service, seconds)
         if seconds >= WORTH_SAYING_S:
             why = "failed" if failed else "ends at once, again and again"
             self._log.log(
@@ -116,3 +149,15 @@ class Instances:
                 service=service.settings.name,
                 seconds=seconds,
             )
+
+    def _wait(self, service: Service, seconds: float) -> None:
+        """Neither start nor poll for so long."""
+
+        def again() -> None:
+            service.retry = None
+            self.consider(service)
+            self._poll(service)
+
+        if service.retry is not None:
+            service.retry.cancel()
+        service.retry = self._timers.after(seconds, again)

@@ -16,6 +16,7 @@ import time
 from functools import partial
 from typing import NoReturn
 
+from superd.acceptor.names import Resolver
 from superd.errors import SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
@@ -39,6 +40,7 @@ def main() -> NoReturn:
         verify_dropped(identity, from_root=from_root == "1")
     except SuperdError as error:
         sys.exit(f"superd: the acceptor kept a privilege: {error}")
+    resolver = Resolver()  # a thread, and the last
     # It starts nothing; and what somebody who took it over left behind could attack the next one, of the same user.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     link = Link(socket.socket(fileno=int(descriptor)), Role.ACCEPTOR, Role.MASTER)
@@ -47,5 +49,7 @@ def main() -> NoReturn:
 
     from superd.acceptor.serve import Acceptor
 
-    trio.run(partial(Acceptor(link, time.time).serve), restrict_keyboard_interrupt_to_checkpoints=True)
+    trio.run(
+        partial(Acceptor(link, time.time, resolver).serve), restrict_keyboard_interrupt_to_checkpoints=True
+    )
     sys.exit(0)

@@ -10,22 +10,29 @@ from typing import Any
 
 import trio
 
-from superd.acceptor.accept import Accepting, fixed_local
+from superd.acceptor.accept import Accepting
 from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
 from superd.acceptor.control import Admission, Control
 from superd.acceptor.datagrams import Datagrams
 from superd.acceptor.dispatch import Dispatch
+from superd.acceptor.entrances import Entrances
 from superd.acceptor.idle import Idle
 from superd.acceptor.instances import Instances
+from superd.acceptor.names import Answer, Resolver
+from superd.acceptor.policies import Policies
+from superd.acceptor.policy_commands import PolicyCommands
 from superd.acceptor.poller import Poller
+from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.spawners import Requests, Spawners
 from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
+from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
+from superd.policy.rules import Access, Limits, ProxyProtocol
 from superd.wire.datagrams import PeerSocket
 from superd.wire.fds import Link, Received, close_all
 from superd.wire.messages import (
@@ -49,6 +56,7 @@ from superd.wire.messages import (
     Stop,
     Stopped,
 )
+from superd.wire.policies import HostsFiles, ServicePolicy
 from superd.wire.table import Role
 
 LOG_FLUSH_S = 1.0
@@ -60,9 +68,11 @@ class Acceptor:
     Args:
         link: to the master.
         clock: wall clock for the log, seconds since the epoch.
+        resolver: looks host names up.
     """
 
-    def __init__(self, link: Link, clock: Callable[[], float]) -> None:
+    def __init__(self, link: Link, clock: Callable[[], float], resolver: Resolver) -> None:
+        self.resolver = resolver
         self.link = link
         self.clock = clock
         self.services: dict[int, Service] = {}
@@ -75,6 +85,8 @@ class Acceptor:
         self._orders: Mapping[type, Callable[[Any, list[int]], None]] = {
             Settings: self._settings,
             ServiceUp: self._service_up,
+            ServicePolicy: lambda message, _: self.policies.told(self.services[message.service], message),
+            HostsFiles: lambda message, _: self.policies.hosts_told(message),
             ServiceDown: self._service_down,
             ServiceFaulty: self._service_faulty,
             ListenerUp: self._listener_up,
@@ -91,6 +103,7 @@ class Acceptor:
 
     async def serve(self) -> None:
         """Serve until the master is gone or ends us."""
+        self._token = trio.lowlevel.current_trio_token()
         settings = await self._first_settings()
         self._assemble(settings.message)
         async with trio.open_nursery() as self._nursery:
@@ -113,15 +126,34 @@ class Acceptor:
     def _assemble(self, settings: Settings) -> None:
         self.log = Logger(Sink(SinkKind.STDERR, os.dup(2)), self.clock)
         self.dispatch = Dispatch(settings.credits, self.timers, self._want_spawner, self._lost, self.poll)
+        self.policies = Policies(self.log, self.timers, self.clock, self._ask_name, self.say, self.poll)
+        refusals = Refusals(self.log)
         self.accepting = Accepting(
-            settings.epoch, self.dispatch, self.timers, self.poll, self._exhausted, self._took
+            settings.epoch,
+            self.dispatch,
+            self.timers,
+            self.poller,
+            refusals,
+            self.poll,
+            self._exhausted,
+            self._took,
         )
         self.datagrams = Datagrams(
-            self.log, self.timers, self.poller, self.dispatch, self.accepting, self.say, self.poll
+            self.log, self.timers, self.poller, self.dispatch, self.accepting, refusals, self.say, self.poll
         )
-        self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, self.poll)
+        self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, refusals, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
         self.idle = Idle(self.poller, self.timers, self._instance_idle)
+        self.entrances = Entrances(
+            self.poller,
+            self.timers,
+            self.dispatch,
+            self.accepting,
+            self.datagrams,
+            self.instances,
+            self.idle,
+            lambda: self.serving and not self.stopping,
+        )
         requests = Requests(
             stuck=lambda service, spawner: self.say(SpawnerStuck(service.id, spawner.number)),
             idle=lambda service, spawner: self.say(SpawnerIdle(service.id, spawner.number)),
@@ -129,7 +161,11 @@ class Acceptor:
         )
         self.spawners = Spawners(settings.epoch, self.poller, self.children, requests)
         self.commands = Commands(self.services, settings.config_file, self.say)
-        self.control = Control(self.commands.table(), _admission(settings), self._audit)
+        about_policy = PolicyCommands(
+            self.policies, self.commands.shown, self.commands.find, self.commands.unknown
+        )
+        table = {**self.commands.table(), **about_policy.table()}
+        self.control = Control(table, _admission(settings), self._audit)
 
     # --- the master ---
 
@@ -156,6 +192,7 @@ class Acceptor:
     def _settings(self, message: Settings, descriptors: list[int]) -> None:
         self.control.admission = _admission(message)
         self.dispatch.credits = message.credits
+        self.policies.total.most = message.max_connections
         if message.log:
             log = descriptors.pop()
             self.log.replace_sink(
@@ -176,12 +213,17 @@ class Acceptor:
     def _service_up(self, message: ServiceUp, descriptors: list[int]) -> None:
         service = self.services.get(message.service)
         if service is None:
-            service = self.services[message.service] = Service(message.service, message.settings)
+            service = self._add(message)
         for descriptor in descriptors:
             service.work = socket.socket(fileno=descriptor)
         service.settings, service.fault = message.settings, ""
-        self._close_listeners(service)
+        self.entrances.close(service)
         self._retire_spawners(service)
+
+    def _add(self, message: ServiceUp | ServiceFaulty) -> Service:
+        engine = Engine(Limits(), Access(), ProxyProtocol(), self.policies.total)
+        service = self.services[message.service] = Service(message.service, message.settings, engine)
+        return service
 
     def _retire_spawners(self, service: Service) -> None:
         """What runs was started with other settings: instances end, connections go on."""
@@ -206,7 +248,7 @@ class Acceptor:
     def _service_down(self, message: ServiceDown, _: list[int]) -> None:
         service = self.services[message.service]
         service.retired = True
-        self._close_listeners(service)
+        self.entrances.close(service)
         self._end_instance(service)
         for spawner in service.spawners.values():
             spawner.retiring = True
@@ -216,6 +258,8 @@ class Acceptor:
         """Forget a service that is gone, once its last spawner is."""
         if service.retired and not service.spawners:
             self.dispatch.drop_parked(service)
+            service.engine.close()
+            self.policies.forget(service)
             if service.work is not None:
                 service.work.close()
             del self.services[service.id]
@@ -223,40 +267,19 @@ class Acceptor:
     def _service_faulty(self, message: ServiceFaulty, _: list[int]) -> None:
         service = self.services.get(message.service)
         if service is None:
-            service = self.services[message.service] = Service(message.service, message.settings)
+            service = self._add(message)
         service.settings, service.fault = message.settings, message.reason
-        self._close_listeners(service)
+        self.entrances.close(service)
         self._end_instance(service)
 
     def _listener_up(self, message: ListenerUp, descriptors: list[int]) -> None:
         service = self.services[message.service]
-        sock = socket.socket(fileno=descriptors[0])
-        listener = Listener(
-            service,
-            message.listener,
-            message.name,
-            sock,
-            message.datagram,
-            fixed_local(sock),
-            is_unix=sock.family == socket.AF_UNIX,
-        )
-        service.broken.pop(message.listener, None)
-        service.listeners[message.listener] = listener
+        self.entrances.open(service, message, descriptors[0])
         self._look_again(service)
 
     def _listener_down(self, message: ListenerDown, _: list[int]) -> None:
         service = self.services[message.service]
         service.broken[message.listener] = message.name, message.reason
-
-    def _close_listeners(self, service: Service) -> None:
-        self.idle.leave(service)
-        for listener in service.listeners.values():
-            if listener.polled:
-                self.poller.forget(listener.sock.fileno())
-            self.datagrams.forget(listener)
-            listener.sock.close()
-        service.listeners.clear()
-        service.broken.clear()
 
     def _spawner_up(self, message: SpawnerUp, descriptors: list[int]) -> None:
         link = Link(socket.socket(fileno=descriptors[0]), Role.ACCEPTOR, Role.SPAWNER)
@@ -295,31 +318,7 @@ class Acceptor:
         self.poll(service)
 
     def poll(self, service: Service) -> None:
-        """Watch a service's listeners if it can take what comes, else leave that to the kernel."""
-        wanted = self.serving and not self.stopping and self._can_take(service)
-        if not service.instance:
-            self.idle.leave(service)
-        for listener in service.listeners.values():
-            if listener.polled == wanted:
-                continue
-            listener.polled = wanted
-            if wanted:
-                self.poller.watch(listener.sock.fileno(), self._entrance(service, listener))
-            else:
-                self.poller.forget(listener.sock.fileno())
-        self.idle.follow(service)
-
-    def _can_take(self, service: Service) -> bool:
-        if service.is_nowait:
-            return self.dispatch.room(service) > 0
-        idle = not service.instance and not service.retry and not service.asked_for_spawner
-        return service.settings.mode == "wait" and idle and not self.instances.is_due(service)
-
-    def _entrance(self, service: Service, listener: Listener) -> Callable[[], None]:
-        if service.is_nowait:
-            take = self.datagrams.read if listener.datagram else self.accepting.accept
-            return lambda: take(listener)
-        return lambda: self.instances.woken(listener)
+        self.entrances.poll(service)
 
     # --- what its parts ask for ---
 
@@ -333,6 +332,10 @@ class Acceptor:
     def _instance_ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
         self.instances.ended(service, lasted_s, outcome)
         self._consider_stopped()
+
+    def _ask_name(self, name: str, answer: Answer) -> None:
+        """Have a name looked up; the answer comes back from the resolver's thread into trio."""
+        self.resolver.ask(name, lambda *found: self._token.run_sync_soon(answer, *found))
 
     def _took(self, connections: int) -> None:
         self.poller.taken += connections
@@ -363,7 +366,7 @@ class Acceptor:
         self.instances.stopping = True
         for service in self.services.values():
             self.children.lost(service, self.dispatch.drop_parked(service))
-            self._close_listeners(service)
+            self.entrances.close(service)
             for child in list(service.children.values()):
                 if message.children or child.id == service.instance:
                     self.children.end(service, child, Outcome.STOPPED)

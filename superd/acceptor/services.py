@@ -10,6 +10,7 @@ from attrs import Factory, define, field
 
 from superd.acceptor.timers import Timer
 from superd.config.model import Mode
+from superd.policy.engine import Engine
 from superd.wire.fds import Link
 from superd.wire.messages import ServiceSettings
 
@@ -91,10 +92,14 @@ class Service:
         parked: connections accepted that the kernel would not carry yet (id, encoded peer, descriptor).
         newcomers: peers of UDP listeners whose own sockets are under way; they take room as if sent.
         retry: what it waits for after a failure: not polled until then.
+        engine: decides who is admitted.
+        unready: why nobody can be judged yet (its names are being looked up); empty: nothing is in the way.
+        crowded: what its engine waits for while it leaves excess to the kernel.
     """
 
     id: int
     settings: ServiceSettings
+    engine: Engine
     work: socket.socket | None = None
     listeners: dict[int, Listener] = field(factory=dict)
     broken: dict[int, tuple[str, str]] = field(factory=dict)
@@ -110,6 +115,10 @@ class Service:
     instance: int = 0  # id of the child that is the instance; 0: none
     retired: bool = False
     fault: str = ""
+    unready: str = ""
+    crowded: Timer | None = None
+    banner_denied: bytes = b""
+    banner_limited: bytes = b""
     accepted: int = 0
     refused: Counter[str] = field(factory=Counter)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import trio
 from attrs import define
 
-from superd.acceptor.accept import unmapped
+from superd.acceptor.accept import client_of, unmapped
 from superd.acceptor.children import Children
 from superd.acceptor.poller import Poller
 from superd.acceptor.services import Child, Service, SpawnerLink
@@ -92,6 +92,7 @@ class Spawners:
             case Known(batch):
                 for id_, peer in batch:  # ours too, if it took them before it heard our Hello: we know more
                     service.children.setdefault(id_, _known(id_, peer, started=not spawner.told))
+                    service.engine.resume(client_of(id_, peer))
             case Pong(number):
                 spawner.ponged = number
             case Told():

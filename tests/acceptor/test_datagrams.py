@@ -51,6 +51,7 @@ class Place:
             self.poller,
             self.shop.dispatch,
             self.shop.accepting,
+            self.shop.refusals,
             self._say,
             lambda _: None,
         )

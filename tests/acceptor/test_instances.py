@@ -61,7 +61,9 @@ async def scene(mode: str, listeners: int = 1) -> AsyncIterator[Scene]:
     with Workshop(mode) as shop:
         for _ in range(listeners):
             shop.listen(tcp())
-        instances = Instances(shop.log, shop.timers, shop.dispatch, shop.accepting, lambda _: None)
+        instances = Instances(
+            shop.log, shop.timers, shop.dispatch, shop.accepting, shop.refusals, lambda _: None
+        )
         made = Scene(shop, instances)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(shop.timers.run, lambda: None)

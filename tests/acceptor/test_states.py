@@ -11,7 +11,7 @@ from superd.acceptor.report import explain, state_lines, status
 from superd.acceptor.services import Child, Service, State
 
 from .test_accept import tcp
-from .workshop import Workshop, settings
+from .workshop import Workshop, engine, settings
 
 BROKEN = {0: ("tcp://*:21", "Address already in use")}
 
@@ -28,7 +28,7 @@ BROKEN = {0: ("tcp://*:21", "Address already in use")}
     ],
 )
 def test_a_service_in_one_word(changed: dict[str, Any], state: State) -> None:
-    assert Service(1, settings(), **changed).state is state
+    assert Service(1, settings(), engine(), **changed).state is state
 
 
 @clocked
@@ -43,7 +43,7 @@ async def test_a_service_with_some_of_its_listeners_is_partial_and_one_that_stan
 
 
 def test_status_holds_what_was_promised_to_scripts() -> None:
-    service = Service(1, settings(), accepted=7, broken=dict(BROKEN))
+    service = Service(1, settings(), engine(), accepted=7, broken=dict(BROKEN))
     service.refused["rate"] += 2
     one = status([service])["ftp"]
     assert one["state"] == "retrying"
@@ -54,12 +54,15 @@ def test_status_holds_what_was_promised_to_scripts() -> None:
 
 
 def test_the_log_gets_one_line_a_service() -> None:
-    services = [Service(1, settings(), accepted=7), Service(2, settings(name="ssh"), fault="disabled")]
+    services = [
+        Service(1, settings(), engine(), accepted=7),
+        Service(2, settings(name="ssh"), engine(), fault="disabled"),
+    ]
     told = [(line["service"], line["state"], line["accepted"]) for line in state_lines(services)]
     assert told == [("ftp", "listening", 7), ("ssh", "disabled", 0)]
 
 
 def test_explain_has_the_settings_and_the_state() -> None:
-    told = explain(Service(1, settings(program=("ftpd", "-l"))))
+    told = explain(Service(1, settings(program=("ftpd", "-l")), engine()))
     assert told["program"] == ("ftpd", "-l")
     assert told["state"] == "listening"

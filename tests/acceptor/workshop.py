@@ -11,9 +11,14 @@ from attrs import define, field
 
 from superd.acceptor.accept import Accepting, fixed_local
 from superd.acceptor.dispatch import Dispatch
+from superd.acceptor.poller import Poller
+from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.timers import Timers
 from superd.log import Logger, Sink, SinkKind
+from superd.policy.decision import Total
+from superd.policy.engine import Engine
+from superd.policy.rules import UNLIMITED, Access, Limits, ProxyProtocol
 from superd.wire.codec import Direction
 from superd.wire.fds import pair, receive_packet
 from superd.wire.messages import MAX_CREDITS, Connections, Peer, ServiceSettings
@@ -30,6 +35,7 @@ def settings(mode: str = "nowait", **changed: Any) -> ServiceSettings:
         "user": "ftp",
         "program": ("ftpd",),
         "listen": ("tcp://*:21",),
+        "traits": ("nowait", "stream", "tcp"),
         "runtime_max_s": -1.0,
         "idle_timeout_s": -1.0,
         "timeout_stop_s": 10.0,
@@ -37,6 +43,12 @@ def settings(mode: str = "nowait", **changed: Any) -> ServiceSettings:
         "standard_error": "log",
     }
     return ServiceSettings(**{**values, **changed})
+
+
+def engine() -> Engine:
+    """One that admits everybody."""
+    limits = Limits(max_connections=UNLIMITED, max_connections_per_source=UNLIMITED)
+    return Engine(limits, Access(), ProxyProtocol(), Total())
 
 
 @define(eq=False)
@@ -58,15 +70,27 @@ class Workshop:
     work: socket.socket = field(init=False)
     dispatch: Dispatch = field(init=False)
     accepting: Accepting = field(init=False)
+    refusals: Refusals = field(init=False)
+    poller: Poller = field(factory=Poller)
     log: Logger = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         ours, self.work = pair()
-        self.service = Service(1, settings(self.mode), ours)
-        self.dispatch = Dispatch(self.credits, self.timers, self._want, self._lose, self._poll)
-        self.accepting = Accepting(1, self.dispatch, self.timers, self._poll, self._exhaust, lambda _: None)
+        self.service = Service(1, settings(self.mode), engine(), ours)
         descriptor = os.dup(self.log_file.fileno())
         self.log = Logger(Sink(SinkKind.FILE, descriptor), lambda: 0.0, immediate=True)
+        self.refusals = Refusals(self.log)
+        self.dispatch = Dispatch(self.credits, self.timers, self._want, self._lose, self._poll)
+        self.accepting = Accepting(
+            1,
+            self.dispatch,
+            self.timers,
+            self.poller,
+            self.refusals,
+            self._poll,
+            self._exhaust,
+            lambda _: None,
+        )
 
     def __enter__(self) -> Workshop:
         return self

@@ -1,0 +1,265 @@
+"""What feeds the engines: rules from the master, changes on the live system, names, hosts.allow, hours and load."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic_ns
+
+from attrs import define
+
+from superd.acceptor.hosts import Hosts
+from superd.acceptor.names import Addresses, Answer, Names
+from superd.acceptor.services import Service
+from superd.acceptor.timers import Timer, Timers
+from superd.acceptor.tuning import Tuning, parse_note
+from superd.config.tuning import retune
+from superd.errors import ConfigError, Fault
+from superd.log import EventName, Level, Logger
+from superd.policy.calendar import Calendar, parse_hours
+from superd.policy.decision import Client, Decision, Total
+from superd.policy.rules import UNLIMITED, Access, Limits, ProxyProtocol
+from superd.wire.policies import HostsFiles, ServicePolicy, Tuned
+
+TICK_S = 1.0
+"""How often load and hours are looked at, where a service asks for them."""
+
+
+@define(eq=False)
+class Ruled:
+    """A service, what the master says of it, and what was changed since."""
+
+    service: Service
+    policy: ServicePolicy
+    calendar: Calendar
+    tuning: Tuning
+    expiry: Timer | None = None
+
+
+class Policies:
+    """Keeps every service's engine up to date.
+
+    Args:
+        clock: wall clock, seconds since the epoch.
+        ask: has a host name looked up.
+        say: tells the master.
+        poll: asked to look again at whether a service is to be polled.
+    """
+
+    def __init__(
+        self,
+        log: Logger,
+        timers: Timers,
+        clock: Callable[[], float],
+        ask: Callable[[str, Answer], None],
+        say: Callable[[object], None],
+        poll: Callable[[Service], None],
+    ) -> None:
+        self.total = Total()
+        self._log = log
+        self._timers = timers
+        self._clock = clock
+        self._say = say
+        self._poll = poll
+        self._ruled: dict[int, Ruled] = {}
+        self._hosts = Hosts(log)
+        self._names = Names(log, timers, ask, self._wanted_names, self._name_changed)
+        self._ticking = False
+
+    # --- what the master says ---
+
+    def told(self, service: Service, message: ServicePolicy) -> None:
+        """The rules of a service, new or changed."""
+        ruled = self._ruled.get(service.id)
+        if ruled is None:
+            tuning = parse_note(message.tuned).at(self._clock())
+            ruled = self._ruled[service.id] = Ruled(service, message, Calendar(()), tuning)
+        elif _other_rules(ruled.policy, message):
+            ruled.tuning = ruled.tuning.unsaved()  # the configuration holds the rest now
+            self._say(Tuned(service.id, ruled.tuning.note()))
+        ruled.policy = message
+        self._apply(ruled)
+
+    def hosts_told(self, message: HostsFiles) -> None:
+        """hosts.allow and hosts.deny, which the master found in order."""
+        self._hosts.take(message)
+        self._names.update()
+        for name in self._wanted_names():
+            self._hosts.resolved(name, self._names.known(name))
+        for ruled in self._ruled.values():
+            self._settle(ruled)
+
+    def forget(self, service: Service) -> None:
+        """A service is gone."""
+        ruled = self._ruled.pop(service.id, None)
+        if ruled is not None and ruled.expiry is not None:
+            ruled.expiry.cancel()
+        self._names.update()
+
+    # --- what an administrator says ---
+
+    def tuning(self, service: Service) -> Tuning:
+        """What was changed on the live system."""
+        return self._ruled[service.id].tuning if service.id in self._ruled else Tuning()
+
+    def tune(
+        self, service: Service, values: Mapping[str, object], seconds: float | None, *, saved: bool
+    ) -> None:
+        """Other values from now on, above those of the configuration.
+
+        Args:
+            values: by dotted key, as ``config.tuning.retune`` takes them.
+            seconds: for how long; None: until superd ends, or ``untune``.
+            saved: they are being written into the configuration too: once that is read anew, they are its own.
+
+        Raises:
+            ConfigError: with every fault of the values, or the service is off; nothing was changed.
+        """
+        ruled = self._ruled.get(service.id)
+        if ruled is None:
+            raise ConfigError([Fault("tune", service.settings.name, "the service is off", "mend it first")])
+        until = None if seconds is None else self._clock() + seconds
+        tuning = ruled.tuning.set(values, until, saved=saved)
+        self._rules(ruled, tuning)
+        self._keep(ruled, tuning)
+
+    def untune(self, service: Service) -> None:
+        """The values of the configuration again."""
+        ruled = self._ruled.get(service.id)
+        if ruled is not None:
+            self._keep(ruled, Tuning())
+
+    def _keep(self, ruled: Ruled, tuning: Tuning) -> None:
+        """Put a tuning into force, and have the master keep it for the next acceptor."""
+        ruled.tuning = tuning
+        self._say(Tuned(ruled.service.id, tuning.note()))
+        self._apply(ruled)
+
+    def _rules(self, ruled: Ruled, tuning: Tuning) -> tuple[Limits, Access, ProxyProtocol]:
+        policy = ruled.policy
+        rules = policy.limits, policy.access, policy.proxy_protocol
+        return retune(*rules, frozenset(ruled.service.settings.traits), tuning.values) if tuning else rules
+
+    def ask(self, service: Service, client: Client, at: float | None) -> Decision:
+        """What access says of a client, now or at another time (seconds since the epoch); nothing is counted."""
+        ruled, engine = self._ruled.get(service.id), service.engine
+        if ruled is None or at is None:
+            return engine.ask_access(client)
+        before, engine.hours_closed = engine.hours_closed, self._closed_at(ruled, at)
+        try:
+            return engine.ask_access(client)
+        finally:
+            engine.hours_closed = before
+
+    # --- putting it into force ---
+
+    def _apply(self, ruled: Ruled) -> None:
+        service, policy = ruled.service, ruled.policy
+        try:
+            rules = self._rules(ruled, ruled.tuning)
+        except ConfigError as error:  # it fits the service no longer
+            self._warn(ruled, f"what was tuned is given up: {error}")
+            ruled.tuning = Tuning()
+            self._say(Tuned(service.id, ""))
+            rules = self._rules(ruled, ruled.tuning)
+        engine = service.engine
+        engine.retune(*rules, monotonic_ns())
+        service.banner_denied = policy.banner_denied.encode()
+        service.banner_limited = policy.banner_limited.encode()
+        ruled.calendar = Calendar(tuple(map(parse_hours, engine.access_rules.hours)))
+        self._arm_expiry(ruled)
+        self._names.update()
+        for name in engine.access.names:
+            engine.access.resolved(name, self._names.known(name))
+        self._settle(ruled)
+        self._start_ticking()
+
+    def _arm_expiry(self, ruled: Ruled) -> None:
+        if ruled.expiry is not None:
+            ruled.expiry.cancel()
+            ruled.expiry = None
+        end = ruled.tuning.next_end
+        if end is not None:
+            left = max(0.0, end - self._clock())
+            ruled.expiry = self._timers.after(left, lambda: self._expire(ruled))
+
+    def _expire(self, ruled: Ruled) -> None:
+        ruled.expiry = None
+        left = ruled.tuning.at(self._clock())
+        for key in ruled.tuning.passing.keys() - left.passing.keys():
+            name = ruled.service.settings.name
+            self._log.log(
+                EventName.CONTROL, Level.NOTICE, "its time is over", command="tune", service=name, key=key
+            )
+        self._keep(ruled, left)
+
+    def _settle(self, ruled: Ruled) -> None:
+        """Whether a service's clients can be judged, and by whom."""
+        service, engine = ruled.service, ruled.service.engine
+        asks = engine.access_rules.hosts_access
+        engine.ask_hosts = self._hosts.asker(service) if asks else None
+        is_known = self._names.is_settled(self._names_of(ruled)) and not (asks and engine.ask_hosts is None)
+        service.unready = "" if is_known else "names"
+        self._tell_hour(ruled)
+        self._poll(service)
+
+    # --- names ---
+
+    def _names_of(self, ruled: Ruled) -> tuple[str, ...]:
+        engine = ruled.service.engine
+        asked = self._hosts.names(ruled.service) if engine.access_rules.hosts_access else ()
+        return (*engine.access.names, *asked)
+
+    def _wanted_names(self) -> Iterator[str]:
+        for ruled in self._ruled.values():
+            yield from self._names_of(ruled)
+
+    def _name_changed(self, name: str, addresses: Addresses) -> None:
+        self._hosts.resolved(name, addresses)
+        for ruled in self._ruled.values():
+            if name in ruled.service.engine.access.names:
+                ruled.service.engine.access.resolved(name, addresses)
+            if ruled.service.unready:
+                self._settle(ruled)
+
+    # --- hours and load ---
+
+    def _start_ticking(self) -> None:
+        if not self._ticking and any(map(_asks_clock, self._ruled.values())):
+            self._ticking = True
+            self._tick()
+
+    def _tick(self) -> None:
+        asking = [ruled for ruled in self._ruled.values() if _asks_clock(ruled)]
+        self._ticking = bool(asking)
+        if not asking:
+            return
+        self.total.load = os.getloadavg()[0]
+        for ruled in asking:
+            self._tell_hour(ruled)
+        self._timers.after(TICK_S, self._tick)
+
+    def _tell_hour(self, ruled: Ruled) -> None:
+        ruled.service.engine.hours_closed = self._closed_at(ruled, self._clock())
+
+    @staticmethod
+    def _closed_at(ruled: Ruled, at: float) -> str:
+        """The hours, if they do not admit at that time; else empty."""
+        hours = ruled.service.engine.access_rules.hours
+        when = time.localtime(at)
+        if not hours or ruled.calendar.is_open(when.tm_wday, 60 * when.tm_hour + when.tm_min):
+            return ""
+        return "hours " + ", ".join(hours)
+
+    def _warn(self, ruled: Ruled, text: str) -> None:
+        self._log.log(EventName.WARNING, Level.WARNING, text, service=ruled.service.settings.name)
+
+
+def _asks_clock(ruled: Ruled) -> bool:
+    engine = ruled.service.engine
+    return bool(engine.access_rules.hours) or engine.limits.max_load != UNLIMITED
+
+
+def _other_rules(one: ServicePolicy, other: ServicePolicy) -> bool:
+    return (one.limits, one.access, one.proxy_protocol) != (other.limits, other.access, other.proxy_protocol)
