@@ -18,7 +18,7 @@ PACKAGE = ROOT / "superd"
 
 LAYERS = (
     ("errors", "units"),
-    ("config", "policy", "wire.messages", "wire.datagrams", "wire.table", "wire.codec"),
+    ("config", "policy", "wire.messages", "wire.datagrams", "wire.policies", "wire.table", "wire.codec"),
     ("kernel", "log", "wire.fds"),
     ("master", "acceptor", "spawner"),
     ("cli", "__main__"),
@@ -27,7 +27,7 @@ LAYERS = (
 
 ROLES = LAYERS[3]
 
-ROOT_PARTS = ("config", "kernel", "wire", "master", "spawner", "units", "log", "errors")
+ROOT_PARTS = ("config", "policy", "kernel", "wire", "master", "spawner", "units", "log", "errors")
 """What root processes load: the standard library and attrs, nothing else."""
 
 MAX_LINES = 400

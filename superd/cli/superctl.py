@@ -8,15 +8,19 @@ import os
 import select
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from superd import __version__
 from superd.cli import superd
 from superd.cli.explain import explain
+from superd.cli.limits import bans_text, limits_text, who_may_text
+from superd.cli.overrides import save_overrides
 from superd.cli.tables import status_table
+from superd.cli.words import UsageError, parse_time, tune_request
 from superd.config.places import CONFIG_FILE, CONTROL_SOCKET, control_socket
-from superd.errors import Exit
+from superd.errors import ConfigError, Exit
 
 Answer = dict[str, Any]
 
@@ -57,7 +61,31 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--no-system", action="store_true", help="skip what depends on this machine")
     told = command("explain", "a service in plain words")
     told.add_argument("service", metavar="SERVICE")
+    _add_policy_commands(command)
     return made
+
+
+def _add_policy_commands(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """What asks and changes limits and access."""
+    limits = command("limits", "what is set, used and left, what was refused, and who comes most")
+    limits.add_argument("service", metavar="SERVICE", nargs="?")
+    tune = command("tune", "other limits at once, without a reload")
+    tune.add_argument("service", metavar="SERVICE")
+    tune.add_argument(
+        "values", metavar="KEY=VALUE", nargs="*", help="rate=10/s, access.deny='[\"192.0.2.1\"]'"
+    )
+    tune.add_argument("--for", metavar="DURATION", dest="span", help="take it back after that long")
+    tune.add_argument(
+        "--save", action="store_true", help="write it into the configuration too, in a file of its own"
+    )
+    tune.add_argument("--reset", action="store_true", help="take back first all that was tuned")
+    command("bans", "sources that are refused for what they did")
+    unban = command("unban", "forgive a source, or all of a network")
+    unban.add_argument("source", metavar="SOURCE")
+    who_may = command("who-may", "whether an address is admitted, and by which line")
+    who_may.add_argument("service", metavar="SERVICE")
+    who_may.add_argument("address", metavar="ADDRESS")
+    who_may.add_argument("--at", metavar="TIME", help='at another time: "18:30", "2026-12-24 09:00"')
 
 
 def _add_common(made: argparse.ArgumentParser, control: str | None, json_: bool | str) -> None:
@@ -72,8 +100,11 @@ def main(argv: list[str] | None = None) -> int:
     if options.command == "check":
         return superd.main(["-f", options.file, "--check", *(["--no-system"] if options.no_system else [])])
     try:
-        answer = ask(_control_path(options.control), _request(options))
-    except ControlError as error:
+        path, request = _control_path(options.control), _request(options)
+        answer = ask(path, request)
+        if options.command == "tune" and options.save and answer["ok"]:
+            answer["lines"] = [_save(path, request)]
+    except (ControlError, UsageError) as error:
         print(f"superctl: {error}", file=sys.stderr)
         return error.code
     if options.command == "stop" and answer["ok"]:
@@ -82,12 +113,39 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(answer, indent=2))
     else:
         _SHOW[options.command](answer) if answer["ok"] else _complain(answer)
+    if answer["ok"] and answer.get("allowed") is False:
+        return Exit.REFUSED
     return Exit.OK if answer["ok"] else _EXITS.get(answer.get("error", ""), Exit.USAGE)
 
 
-def _request(options: argparse.Namespace) -> Mapping[str, Any]:
-    known = ("command", "service", "children")
-    return {key: value for key, value in vars(options).items() if key in known}
+def _request(options: argparse.Namespace) -> dict[str, Any]:
+    """What is sent.
+
+    Raises:
+        UsageError: a word of the command line cannot be understood.
+    """
+    known = ("command", "service", "children", "source", "address", "reset")
+    request = {key: value for key, value in vars(options).items() if key in known}
+    if options.command == "tune":
+        request |= tune_request(options.values, options.span, save=options.save, reset=options.reset)
+    elif options.command == "who-may" and options.at is not None:
+        request["at"] = parse_time(options.at, time.time())
+    return request
+
+
+def _save(path: str, request: Mapping[str, Any]) -> str:
+    """Write what was tuned into the drop-in beside the configuration; returns what to say.
+
+    Raises:
+        ControlError: it cannot be written, or the configuration would not be in order with it.
+    """
+    config_file = str(ask(path, {"command": "status"})["superd"]["config"])
+    try:
+        return f"saved in {save_overrides(config_file, request['service'], request['values'])}"
+    except (OSError, ConfigError) as error:
+        ask(path, {**request, "saved": False})  # what no file holds is not given up at the next reload
+        code = Exit.CONFIG if isinstance(error, ConfigError) else Exit.PERMISSION
+        raise ControlError(f"in force, but not saved: {error}", code) from error
 
 
 def _control_path(given: str | None) -> str:
@@ -149,6 +207,26 @@ def _show_status(answer: Answer) -> None:
     print(status_table(answer["services"]))
 
 
+def _show_limits(answer: Answer) -> None:
+    print(limits_text(answer["services"]))
+    _show_lines({"lines": answer.get("lines", ())})
+
+
+def _show_bans(answer: Answer) -> None:
+    print(bans_text(answer["bans"]))
+
+
+def _show_unban(answer: Answer) -> None:
+    for one in answer["freed"]:
+        print(f"{one['service']}: {one['source']} is forgiven")
+    if not answer["freed"]:
+        print("it was not penalised")
+
+
+def _show_who_may(answer: Answer) -> None:
+    print(who_may_text(answer))
+
+
 def _show_explain(answer: Answer) -> None:
     print(explain(answer["service"]))
 
@@ -158,6 +236,11 @@ _SHOW: Mapping[str, Callable[[Answer], None]] = {
     "reload": _show_lines,
     "stop": _show_lines,
     "explain": _show_explain,
+    "limits": _show_limits,
+    "tune": _show_limits,
+    "bans": _show_bans,
+    "unban": _show_unban,
+    "who-may": _show_who_may,
 }
 
 if __name__ == "__main__":
