@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from superd.acceptor.services import Service
+from superd.config.dump import policy_tables
 
 
 def status(services: Iterable[Service]) -> dict[str, Any]:
@@ -32,7 +33,9 @@ def _one(service: Service) -> dict[str, Any]:
 
 def explain(service: Service) -> dict[str, Any]:
     """What ``superctl explain`` turns into words."""
-    return {**attrs.asdict(service.settings), **_one(service)}
+    engine = service.engine
+    tables = policy_tables(engine.limits, engine.access_rules, engine.proxy_protocol, all_keys=True)
+    return {**attrs.asdict(service.settings), **_one(service), **tables}
 
 
 def state_lines(services: Iterable[Service]) -> Iterable[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from superd.cli.explain_policy import policy_sentences
 from superd.units import format_duration
 
 _HOW = {
@@ -35,7 +36,7 @@ def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
         yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."
     patience = format_duration(service["timeout_stop_s"])
     yield f"To end it, superd sends {_signal_name(service['kill_signal'])}, and SIGKILL {patience} later."
-    yield "No connection is refused: neither access nor limits are configured."
+    yield from policy_sentences(service)
     children = f"{service['children']} {'child' if service['children'] == 1 else 'children'}"
     yield f"Now: {service['state']}, {children}, {service['accepted']} accepted so far."
     for line in service["fault"].splitlines() if service["state"] == "faulty" else ():

@@ -58,9 +58,10 @@ def parse_assignments(words: Iterable[str]) -> dict[str, object]:
 def parse_value(text: str) -> object:
     """A number, a boolean or a list as TOML writes them; all else is a string."""
     try:
-        value = tomllib.loads(f"value = {text}\n").get("value")
+        found = tomllib.loads(f"value = {text}\n")
     except (tomllib.TOMLDecodeError, RecursionError, ValueError):
         return text
+    value = found.get("value") if len(found) == 1 else text
     return value if isinstance(value, bool | int | float | str | list) else text
 
 

@@ -18,7 +18,9 @@ from superd.cli import superctl
 from superd.cli.explain import explain
 from superd.cli.tables import align, status_table
 from superd.config import places
+from superd.config.dump import policy_tables
 from superd.errors import Exit
+from superd.policy.rules import Access, Limits, ProxyProtocol
 
 FTP = {
     "name": "ftp",
@@ -40,6 +42,8 @@ SETTINGS = {
     "timeout_stop_s": 10.0,
     "kill_signal": 15,
     "standard_error": "log",
+    "traits": ["nowait", "stream", "tcp"],
+    **policy_tables(Limits(), Access(), ProxyProtocol(), all_keys=True),
 }
 
 Daemon = Callable[[bytes], list[dict[str, Any]]]

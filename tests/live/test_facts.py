@@ -36,7 +36,8 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, socket(7)
 
 
 def test_a_stopped_spawner_holds_up_its_own_service_only_and_is_replaced(address: str) -> None:
-    services = echo(address) + echo(address, 9, "other", "games")
+    unlimited = '[services.echo.limits]\nmax_connections_per_source = "infinity"\n'
+    services = echo(address, more=unlimited) + echo(address, 9, "other", "games")
     with Superd(services) as superd, connect(address) as old:
         assert echoes(old)
         (stopped,) = superd.spawners("echo")
