@@ -17,6 +17,7 @@ from superd.cli import superd
 from superd.cli.explain import explain
 from superd.cli.limits import bans_text, limits_text, who_may_text
 from superd.cli.overrides import save_overrides
+from superd.cli.replay import add_replay, replay
 from superd.cli.tables import status_table
 from superd.cli.words import UsageError, parse_time, tune_request
 from superd.config.places import CONFIG_FILE, CONTROL_SOCKET, control_socket
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     told = command("explain", "a service in plain words")
     told.add_argument("service", metavar="SERVICE")
     _add_policy_commands(command)
+    add_replay(command)
     return made
 
 
@@ -99,6 +101,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.command == "check":
         return superd.main(["-f", options.file, "--check", *(["--no-system"] if options.no_system else [])])
+    if options.command == "replay":
+        return replay(options)
     try:
         path, request = _control_path(options.control), _request(options)
         answer = ask(path, request)
