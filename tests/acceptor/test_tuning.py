@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from superd.acceptor.tuning import Passing, Tuning, parse_note
 
 KEYS = st.sampled_from(["limits.rate", "limits.burst", "access.deny"])
-VALUES = st.one_of(st.integers(), st.text(max_size=5), st.booleans(), st.lists(st.text(max_size=3), max_size=2))
+VALUES = st.one_of(
+    st.integers(), st.text(max_size=5), st.booleans(), st.lists(st.text(max_size=3), max_size=2)
+)
 
 
 @given(
@@ -16,7 +18,9 @@ VALUES = st.one_of(st.integers(), st.text(max_size=5), st.booleans(), st.lists(s
     st.frozensets(KEYS),
     st.dictionaries(KEYS, st.builds(Passing, VALUES, st.floats(0, 1e10))),
 )
-def test_a_note_says_all(lasting: dict[str, object], saved: frozenset[str], passing: dict[str, Passing]) -> None:
+def test_a_note_says_all(
+    lasting: dict[str, object], saved: frozenset[str], passing: dict[str, Passing]
+) -> None:
     tuning = Tuning(lasting, saved, passing)
     if tuning:
         assert parse_note(tuning.note()) == tuning
@@ -25,7 +29,9 @@ def test_a_note_says_all(lasting: dict[str, object], saved: frozenset[str], pass
 
 
 def test_a_passing_value_stands_above_a_lasting_one_and_leaves_it() -> None:
-    tuning = Tuning().set({"limits.rate": "5/s"}, None, saved=True).set({"limits.rate": "1/s"}, 10.0, saved=False)
+    tuning = (
+        Tuning().set({"limits.rate": "5/s"}, None, saved=True).set({"limits.rate": "1/s"}, 10.0, saved=False)
+    )
     assert tuning.values == {"limits.rate": "1/s"}
     assert tuning.next_end == 10.0
     later = tuning.at(10.0)
@@ -34,12 +40,16 @@ def test_a_passing_value_stands_above_a_lasting_one_and_leaves_it() -> None:
 
 
 def test_a_lasting_value_ends_the_passing_one() -> None:
-    tuning = Tuning().set({"limits.rate": "1/s"}, 10.0, saved=False).set({"limits.rate": "5/s"}, None, saved=False)
+    tuning = (
+        Tuning().set({"limits.rate": "1/s"}, 10.0, saved=False).set({"limits.rate": "5/s"}, None, saved=False)
+    )
     assert tuning.passing == {} and tuning.values == {"limits.rate": "5/s"}
 
 
 def test_once_the_configuration_is_read_what_was_saved_is_its_own() -> None:
-    tuning = Tuning().set({"limits.rate": "5/s"}, None, saved=True).set({"limits.burst": 3}, None, saved=False)
+    tuning = (
+        Tuning().set({"limits.rate": "5/s"}, None, saved=True).set({"limits.burst": 3}, None, saved=False)
+    )
     assert tuning.unsaved().values == {"limits.burst": 3}
     unsaved_again = tuning.set({"limits.rate": "6/s"}, None, saved=False)
     assert unsaved_again.unsaved().values == {"limits.rate": "6/s", "limits.burst": 3}
