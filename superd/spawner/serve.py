@@ -289,8 +289,13 @@ class Spawner:
         def start(error: int) -> int:
             standard = (descriptor, descriptor, error)
             if self.child_limits:
-                return fork_exec(self.path, self.argv, lambda _: environment, standard, self.child_limits)
-            return spawn(self.path, self.argv, environment, standard)
+                limits = {**self.budget.inherited(), **self.child_limits}
+                with self.budget.lifted():
+                    return fork_exec(self.path, self.argv, lambda _: environment, standard, limits)
+            if not self.budget.crowded:
+                return spawn(self.path, self.argv, environment, standard)
+            with self.budget.seated(standard) as low:
+                return spawn(self.path, self.argv, environment, low)
 
         self._with_standard_error(id_, descriptor, start, now, peer)
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from clients import connect, echo, echoes
+from clients import connect, echo, echoes, first_line
 from harness import Superd, exchange, output, run, stat_fields, wait_until, written
 
 pytestmark = pytest.mark.live
@@ -241,6 +241,25 @@ def test_few_descriptors_are_enough_for_many_connections(address: str) -> None:
             client.close()
         assert all(echoes(client) for client in clients[20:40])
         assert stat_fields(superd.acceptor_pid)
+
+
+@pytest.mark.parametrize("key", ["", 'limit_cpu = "1h"'], ids=["spawned", "forked"])
+def test_a_service_has_more_children_than_its_soft_limit_has_descriptors(address: str, key: str) -> None:
+    """1024 is the soft limit nearly everywhere, and a spawner holds a descriptor for each child that lives."""
+    program = 'exec = ["/bin/sh", "-c", "echo $(ulimit -Sn) $(ulimit -Hn); exec cat"]'
+    services = echo(address, more=key).replace('exec = ["/bin/cat"]', program)
+    with (
+        Superd(services, prefix=["prlimit", "--nofile=160:4096", "--"]) as superd,
+        ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(connect(address)) for _ in range(200)]
+        for client in clients:
+            assert first_line(client) == b"160 4096\n"
+            assert echoes(client)
+        assert superd.status("echo")["children"] == 200
+        clients[-1].shutdown(socket.SHUT_WR)
+        assert clients[-1].recv(1) == b"", "nothing else holds the connection open"
+        assert superd.log_events("error", service="echo") == []
 
 
 # --- an ordinary user's superd ---

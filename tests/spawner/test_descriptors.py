@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import resource
 from collections.abc import Callable
 
@@ -73,3 +75,25 @@ def test_it_stays_once_low_numbers_are_free_again() -> None:
             assert limits() == (256, 512)
 
     assert in_limits(quiet) == (256, 512)
+
+
+def test_what_is_placed_has_a_low_number_only_as_long_as_it_is_needed() -> None:
+    def place(budget: DescriptorBudget) -> None:
+        reader, writer = os.pipe()
+        with budget.lifted():
+            high = fcntl.fcntl(writer, fcntl.F_DUPFD_CLOEXEC, 300)
+        os.close(writer)
+        with budget.seated([high, high, reader]) as low:
+            assert max(low) < 256
+            assert low[0] == low[1]
+            assert low[2] == reader
+            os.write(low[0], b"same")
+            assert os.read(reader, 9) == b"same"
+            os.close(high)
+        assert os.read(reader, 9) == b"", "a writer is left"
+
+    def crowded(budget: DescriptorBudget) -> None:
+        budget.seen([255])
+        place(budget)
+
+    assert in_limits(crowded) == (256, 512)
