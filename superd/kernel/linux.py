@@ -45,6 +45,7 @@ AT_EMPTY_PATH = 0x1000  # include/uapi/linux/fcntl.h: the descriptor itself is m
 
 CAP_SETPCAP = 8  # include/uapi/linux/capability.h
 CAP_NET_BIND_SERVICE = 10
+CAP_SYS_RESOURCE = 24
 
 
 class _CapHeader(ctypes.Structure):

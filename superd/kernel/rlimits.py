@@ -7,6 +7,7 @@ import resource
 from collections.abc import Mapping
 
 from superd.config.model import INFINITY, ResourceLimit
+from superd.kernel import linux
 
 Limits = Mapping[str, ResourceLimit]
 
@@ -68,6 +69,26 @@ def raise_hard(limits: Limits) -> None:
         wanted = _number(name, limit.hard)
         if _is_above(wanted, hard):
             _set(name, soft, wanted)
+
+
+def out_of_reach(limits: Limits) -> dict[str, str]:
+    """Find the limits that this process may not set; returns by name the highest value that it may.
+
+    CAP_SYS_RESOURCE lifts every bound but fs.nr_open (setrlimit(2)); root in a container is often without it.
+    """
+    privileged = linux.capget().effective & 1 << linux.CAP_SYS_RESOURCE
+    found = {}
+    for name, limit in limits.items():
+        most = _number(name, INFINITY) if privileged else resource.getrlimit(RESOURCES[name])[1]
+        if _is_above(_number(name, limit.hard), most):
+            found[name] = _spelt(most)
+    return found
+
+
+def spelt(limit: ResourceLimit) -> str:
+    """A limit as the configuration would write it, less its unit."""
+    soft, hard = _spelt(limit.soft), _spelt(limit.hard)
+    return soft if soft == hard else f"{soft}:{hard}"
 
 
 def _binds_the_spawner(name: str, limit: ResourceLimit) -> bool:

@@ -16,6 +16,7 @@ from superd.config.files import read_trusted
 from superd.config.findings import RejectedError, toml_text
 from superd.config.model import Mode, Service
 from superd.errors import ConfigError, Fault
+from superd.kernel import rlimits
 from superd.kernel.identity import Identity, IdentityError, resolve
 from superd.kernel.peersockets import can_deliver
 from superd.master.policies import hosts_faults, read_banner, read_hosts
@@ -34,7 +35,12 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
     Returns:
         The identity (None when it cannot be told) and every fault found.
     """
-    faults = [*_delivery_faults(service), *_path_faults(service), *_policy_faults(service)]
+    faults = [
+        *_delivery_faults(service),
+        *_path_faults(service),
+        *_limit_faults(service),
+        *_policy_faults(service),
+    ]
     try:
         identity = _identity(service, acceptor_uid)
     except IdentityError as error:
@@ -82,6 +88,21 @@ def _rank_faults(service: Service, identity: Identity) -> list[Fault]:
     remedy = "start superd as root, or leave it out"
     return [
         _fault(service, key, value, "only root can do that", remedy) for key, value, asked in checks if asked
+    ]
+
+
+def _limit_faults(service: Service) -> list[Fault]:
+    """Limits above those of superd itself: told here, since its spawner would fail at them again and again."""
+    limits = service.resource_limits
+    return [
+        _fault(
+            service,
+            f"limit_{name}",
+            toml_text(rlimits.spelt(limits[name])),
+            f"superd may not set more than {most}",
+            f"write less, or start superd with more (Limit{name.upper()}= in systemd's unit)",
+        )
+        for name, most in rlimits.out_of_reach(limits).items()
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from helpers.forked import NOBODY, in_child, needs_root
 from helpers.services import service
 
+from superd.config.model import INFINITY, ResourceLimit
 from superd.master.preflight import inspect
 
 
@@ -162,3 +164,28 @@ def test_an_ordinary_user_may_ask_for_what_he_has() -> None:
         return faults(user="", nice=5, group=str(NOBODY), supplementary_groups=(str(NOBODY),))
 
     assert in_child(as_nobody) == []
+
+
+@needs_root
+def test_a_limit_above_superds_own_is_told_before_a_spawner_fails_at_it() -> None:
+    def as_nobody() -> list[str]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1000))
+        _become_nobody()
+        return faults(
+            user="",
+            resource_limits={
+                "nofile": ResourceLimit(500, 1001),
+                "core": ResourceLimit(0, 0),
+                "fsize": ResourceLimit(INFINITY, INFINITY),
+            },
+        )
+
+    assert in_child(as_nobody) == [
+        'superd.toml: services.ftp.limit_nofile = "500:1001": superd may not set more than 1000; '
+        "write less, or start superd with more (LimitNOFILE= in systemd's unit)"
+    ]
+
+
+def test_nobody_has_more_descriptors_than_the_kernel_allows() -> None:
+    (found,) = faults(resource_limits={"nofile": ResourceLimit(1 << 40, 1 << 40)})
+    assert 'limit_nofile = "1099511627776": superd may not set more than' in found
