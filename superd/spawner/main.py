@@ -7,12 +7,13 @@ prove, serve.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
 import signal
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from superd.config.envfile import parse_environment_file
@@ -81,14 +82,17 @@ def _take_place(birth: Birth, parent: int) -> dict[bytes, bytes]:
     service, identity = birth.service, birth.identity
     linux.set_process_title(f"superd: spawner {service.name}")
     _limit(service, birth.soft_nofile)
-    _be_nice(service.nice)
+    with _naming("nice", service.nice):
+        os.nice(service.nice)
     os.umask(service.umask)
     from_file = _read_environment_file(service.environment_file)
     if service.root_directory:
-        os.chroot(service.root_directory)
-        os.chdir("/")
+        with _naming("root_directory", service.root_directory):
+            os.chroot(service.root_directory)
+            os.chdir("/")
     privileges.drop_for_good(identity, keep_capabilities=identity.uid == 0)
-    os.chdir(service.working_directory)
+    with _naming("working_directory", service.working_directory):
+        os.chdir(service.working_directory)
     linux.set_parent_death_signal(signal.SIGTERM)
     if os.getppid() != parent:
         raise SuperdError("the master is gone")
@@ -96,11 +100,13 @@ def _take_place(birth: Birth, parent: int) -> dict[bytes, bytes]:
     return base_environment(service, identity, birth.caller, from_file)
 
 
-def _be_nice(nice: int) -> None:
+@contextlib.contextmanager
+def _naming(key: str, value: object) -> Iterator[None]:
+    """Say at which key of the service it failed: the bare error would not."""
     try:
-        os.nice(nice)
-    except OSError as error:  # a user's bounds, or a container's: the bare error would not say of what
-        raise SuperdError(f"nice = {nice}: {error.strerror}") from error
+        yield
+    except OSError as error:
+        raise SuperdError(f"{key} = {value}: {error.strerror}") from error
 
 
 def _limit(service: Service, soft_nofile: int) -> None:

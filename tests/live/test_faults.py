@@ -107,10 +107,9 @@ def test_a_working_directory_that_the_user_may_not_enter_is_told_of(address: str
     private.mkdir(0o700)
     services = echo(address, 9, "other", "games") + echo(address, more=f'working_directory = "{private}"')
     with Superd(services) as superd, connect(address) as client:
-        superd.wait_for(
-            "spawner", service="echo", message=re.compile(f"failed: .*Permission denied.*{private}")
-        )
-        assert superd.status("echo")["state"] == "retrying"
+        problem = re.compile(f"failed: working_directory = {private}: Permission denied$")
+        superd.wait_for("spawner", service="echo", message=problem)
+        wait_until(lambda: superd.status("echo")["state"] == "retrying", "a service that is tried again")
         assert exchange(address, 9, b"other") == b"other"
         private.chmod(0o755)
         assert echoes(client), "it has waited"
