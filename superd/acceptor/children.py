@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -13,6 +14,12 @@ from superd.acceptor.timers import Timers
 from superd.log import Connection, End, EventName, Level, Logger
 from superd.policy.outcome import Outcome, of_status, status_word
 from superd.wire.messages import Ended, Event, Failed, Kill, Output, Started
+
+_HINTS = {
+    errno.ENOENT: " (or the interpreter or loader that the file names)",
+    errno.ENOEXEC: " (a script begins with #! and its interpreter)",
+}
+"""What exec's words for a program that is plainly there may mean: execve(2), ENOENT and ENOEXEC."""
 
 INSTANCE = "-"
 """What stands for the source in the log of an instance, which serves many."""
@@ -103,7 +110,7 @@ class Children:
         self._log.log(
             EventName.ERROR,
             Level.ERR,
-            f"cannot start {service.settings.program[0]}: {os.strerror(event.errno)}",
+            f"cannot start {service.settings.program[0]}: {os.strerror(event.errno)}{_HINTS.get(event.errno, '')}",
             service=service.settings.name,
             source=source,
             outcome=Outcome.NEVER_STARTED.value,

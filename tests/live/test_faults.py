@@ -94,11 +94,32 @@ def test_a_program_that_vanishes_while_superd_runs_is_told_of_and_works_again_wh
         for _ in range(3):
             assert exchange(address, 7) == b""
         told = superd.wait_for("error", service="echo", outcome="never-started")
-        assert told["message"] == f"cannot start {program}: No such file or directory"
+        assert told["message"].startswith(f"cannot start {program}: No such file or directory")
         assert exchange(address, 9, b"other") == b"other"
         (folder / "elsewhere").rename(program)
         assert exchange(address, 7, b"back") == b"back"
         assert superd.status("echo")["children"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "#!/no/such/interpreter\n",
+            "No such file or directory (or the interpreter or loader that the file names)",
+        ),
+        ("echo hello\n", "Exec format error (a script begins with #! and its interpreter)"),
+    ],
+    ids=["interpreter", "no interpreter"],
+)
+def test_a_program_that_is_there_and_cannot_be_executed_says_what_is_missing(
+    address: str, folder: Path, text: str, problem: str
+) -> None:
+    program = written(folder / "program", text, 0o755)
+    with Superd(echo(address).replace("/bin/cat", str(program))) as superd:
+        assert exchange(address, 7) == b""
+        told = superd.wait_for("error", service="echo", outcome="never-started")
+        assert told["message"] == f"cannot start {program}: {problem}"
 
 
 def test_a_working_directory_that_the_user_may_not_enter_is_told_of(address: str, folder: Path) -> None:
