@@ -104,6 +104,11 @@ class Master:
     def services(self) -> dict[int, Managed]:
         return self._registry.services
 
+    @property
+    def serving(self) -> int:
+        """How many services listen; not those that are off or wait for a port."""
+        return sum(managed.is_open for managed in self.services.values())
+
     def find(self, id_: int) -> Managed | None:
         """A service by its number; one that was removed too, as long as it has spawners."""
         return self._registry.find(id_)
@@ -143,16 +148,15 @@ class Master:
         """The acceptor serves."""
         if self._ready is None:
             return
-        serving = sum(not managed.fault for managed in self.services.values())
         self.log.log(
             EventName.START,
             Level.NOTICE,
-            f"superd {__version__} serves {serving} of {len(self.services)} services",
+            f"superd {__version__} serves {self.serving} of {len(self.services)} services",
             config=self.config_file,
             pid=os.getpid(),
             user=self.acceptor.identity.user,
         )
-        self._notifier.ready(serving)
+        self._notifier.ready(self.serving)
         ready, self._ready = self._ready, None
         ready()
 
@@ -237,11 +241,11 @@ class Master:
             lines = brief([str(fault) for fault in error.faults])
             for line in lines:
                 self.log.log(EventName.RELOAD, Level.ERR, f"not reloaded: {line}")
-            self._notifier.ready(len(self.services))
+            self._notifier.ready(self.serving)
             return False, lines
         for line in lines:
             self.log.log(EventName.RELOAD, Level.NOTICE, line)
-        self._notifier.ready(len(self.services))
+        self._notifier.ready(self.serving)
         return True, lines
 
     def _apply(self, config: Config) -> list[str]:

@@ -92,6 +92,8 @@ class Managed:
     @property
     def is_open(self) -> bool:
         """Whether its listeners can be given away: all of them for an instance, which gets them at its start."""
+        if not self.listeners:  # it is off
+            return False
         opened = [listener.sock is not None for listener in self.listeners]
         return any(opened) if self.service.mode is Mode.NOWAIT else all(opened)
 

@@ -144,6 +144,7 @@ def test_a_port_in_use_names_its_owner_and_is_tried_again(address: str) -> None:
     with ExitStack() as stack:
         owner = stack.enter_context(socket.create_server((address, 7)))
         superd = stack.enter_context(Superd(services))
+        assert "serves 1 of 2 services" in superd.wait_for("start")["message"]
         told = superd.wait_for("error", service="echo", message=re.compile("Address already in use"))
         assert f"(pid {os.getpid()}, user root)" in told["message"]
         status = superd.status("echo")
