@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from superd import __version__
-from superd.cli import superd
+from superd.cli import superd, terminal
 from superd.cli.explain import explain
 from superd.cli.limits import bans_text, limits_text, who_may_text
 from superd.cli.overrides import save_overrides
@@ -98,6 +98,10 @@ def _add_common(made: argparse.ArgumentParser, control: str | None, json_: bool 
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``superctl``; returns its exit code."""
+    return terminal.run(lambda: _run(argv))
+
+
+def _run(argv: list[str] | None) -> int:
     options = parser().parse_args(argv)
     if options.command == "check":
         return superd.main(["-f", options.file, "--check", *(["--no-system"] if options.no_system else [])])

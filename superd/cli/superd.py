@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from superd import __version__
+from superd.cli import terminal
 from superd.cli.pidfile import PidFile, PidFileError
 from superd.config.load import load
 from superd.config.model import Config, Service, SuperdSettings
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         parser().error("--no-system goes with --check")
     try:
         if options.check:
-            return _check(options.file, system=not options.no_system)
+            return terminal.run(lambda: _check(options.file, system=not options.no_system))
         return _serve(load(options.file), options)
     except ConfigError as error:
         for fault in error.faults:
