@@ -112,8 +112,9 @@ class Dispatch:
         if service.work is not None and not _unread_bytes(service.work.fileno()):
             self._lose_before(service, None)
 
-    def retry_later(self, service: Service, then: Callable[[], None]) -> float:
-        """Stand back after a failure; returns for how long."""
+    def retry_later(self, service: Service, then: Callable[[], None], trouble: str = "") -> float:
+        """Stand back after a failure, which status tells of; returns for how long."""
+        service.trouble = trouble
         service.failures += 1
         seconds = delay(service.failures)
 

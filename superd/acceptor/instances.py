@@ -123,7 +123,10 @@ class Instances:
         if service.engine.start(now):
             return True
         at = service.engine.room_at(now)
-        self._wait(service, LOAD_S if at == NEVER else (at - now) / NS_PER_S)
+        if at == NEVER:
+            self._wait(service, LOAD_S, "the load of the machine is above its max_load")
+        else:
+            self._wait(service, (at - now) / NS_PER_S, "it was started as often as its rate admits")
         self._poll(service)
         return False
 
@@ -139,18 +142,17 @@ class Instances:
         self._poll(service)
 
     def _back_off(self, service: Service, seconds: float, failed: bool) -> None:
-        self._wait(service, seconds)
+        self._wait(service, seconds, f"its program {'failed' if failed else 'ends at once, again and again'}")
         if seconds >= WORTH_SAYING_S:
-            why = "failed" if failed else "ends at once, again and again"
             self._log.log(
                 EventName.WARNING,
                 Level.WARNING,
-                f"its program {why}; the next start waits",
+                f"{service.trouble}; the next start waits",
                 service=service.settings.name,
                 seconds=seconds,
             )
 
-    def _wait(self, service: Service, seconds: float) -> None:
+    def _wait(self, service: Service, seconds: float, why: str) -> None:
         """Neither start nor poll for so long."""
 
         def again() -> None:
@@ -161,3 +163,4 @@ class Instances:
         if service.retry is not None:
             service.retry.cancel()
         service.retry = self._timers.after(seconds, again)
+        service.trouble = why

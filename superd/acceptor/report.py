@@ -28,6 +28,7 @@ def _one(service: Service) -> dict[str, Any]:
         "spawners": [spawner.pid for spawner in service.spawners.values()],
         "fault": service.fault,
         "broken": dict(service.broken.values()),
+        "trouble": service.trouble if service.retry else "",
     }
 
 

@@ -296,7 +296,8 @@ class Acceptor:
         if message.reason:
             self.dispatch.spawner_died(service)
             if not self.stopping:
-                self.dispatch.retry_later(service, lambda: self._look_again(service))
+                trouble = f"its spawner failed: {message.reason}"
+                self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)
         self._bury(service)
         self._consider_stopped()

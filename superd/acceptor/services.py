@@ -92,6 +92,7 @@ class Service:
         parked: connections accepted that the kernel would not carry yet (id, encoded peer, descriptor).
         newcomers: peers of UDP listeners whose own sockets are under way; they take room as if sent.
         retry: what it waits for after a failure: not polled until then.
+        trouble: what that failure was.
         engine: decides who is admitted.
         unready: why nobody can be judged yet (its names are being looked up); empty: nothing is in the way.
         crowded: what its engine waits for while it leaves excess to the kernel.
@@ -110,6 +111,7 @@ class Service:
     parked: list[tuple[int, bytes, int]] = Factory(list)
     newcomers: int = 0
     retry: Timer | None = None
+    trouble: str = ""
     failures: int = 0
     asked_for_spawner: bool = False
     instance: int = 0  # id of the child that is the instance; 0: none

@@ -41,6 +41,8 @@ def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
     yield f"Now: {service['state']}, {children}, {service['accepted']} accepted so far."
     for line in service["fault"].splitlines() if service["state"] == "faulty" else ():
         yield f"It is off because of {line}"
+    if service["trouble"]:
+        yield f"It is tried again by itself: {service['trouble']}."
     for listener, reason in service["broken"].items():
         yield f"{listener} is not open: {reason}"
 

@@ -28,6 +28,7 @@ def status_table(services: Mapping[str, Mapping[str, Any]]) -> str:
         for name, service in services.items()
         for line in (
             *(service["fault"].splitlines() if service["state"] == "faulty" else ()),
+            *((f"{service['trouble']}; the log has more",) if service["trouble"] else ()),
             *(f"{listener}: {reason}" for listener, reason in service["broken"].items()),
         )
     ]

@@ -51,6 +51,17 @@ def test_status_holds_what_was_promised_to_scripts() -> None:
     assert one["mode"] == "nowait"
     assert (one["children"], one["accepted"], one["refused"]) == (0, 7, {"rate": 2})
     assert one["broken"] == {"tcp://*:21": "Address already in use"}
+    assert one["trouble"] == ""
+
+
+@clocked
+async def test_status_says_why_a_service_is_tried_again_as_long_as_it_is() -> None:
+    with Workshop() as shop:
+        shop.service.trouble = "its program failed"
+        told = [status([shop.service])["ftp"]["trouble"]]
+        shop.service.retry = shop.timers.after(1, lambda: None)
+        told.append(status([shop.service])["ftp"]["trouble"])
+    assert told == ["", "its program failed"]
 
 
 def test_the_log_gets_one_line_a_service() -> None:

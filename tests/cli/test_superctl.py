@@ -34,6 +34,7 @@ FTP = {
     "spawners": [4711],
     "fault": "",
     "broken": {},
+    "trouble": "",
 }
 SETTINGS = {
     "program": ["/usr/sbin/in.ftpd", "-l", "two words"],
@@ -240,6 +241,7 @@ def test_explain_tells_who_what_and_how_it_ends() -> None:
         ({"children": 1}, "Now: running, 1 child, 1234"),
         ({"state": "faulty", "fault": "f: no user"}, "It is off because of f: no user"),
         ({"broken": {"tcp://*:21": "in use"}}, "tcp://*:21 is not open: in use"),
+        ({"trouble": "its program failed"}, "It is tried again by itself: its program failed."),
     ],
 )
 def test_explain_tells_what_is_special(changed: dict[str, Any], told: str) -> None:
@@ -256,12 +258,14 @@ def test_faults_stand_in_full_below_the_table() -> None:
             "ftp": {**FTP, "state": "faulty", "fault": "f: no user\nf: no program"},
             "ssh": {**FTP, "broken": {"tcp://*:22": "Address already in use"}},
             "off": {**FTP, "state": "disabled", "fault": "disabled"},
+            "web": {**FTP, "state": "retrying", "trouble": "its program failed"},
         }
     )
     assert table.split("\n\n")[1].splitlines() == [
         "ftp: f: no user",
         "ftp: f: no program",
         "ssh: tcp://*:22: Address already in use",
+        "web: its program failed; the log has more",
     ]
 
 

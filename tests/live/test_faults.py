@@ -130,7 +130,8 @@ def test_a_working_directory_that_the_user_may_not_enter_is_told_of(address: str
     with Superd(services) as superd, connect(address) as client:
         problem = re.compile(f"failed: working_directory = {private}: Permission denied$")
         superd.wait_for("spawner", service="echo", message=problem)
-        wait_until(lambda: superd.status("echo")["state"] == "retrying", "a service that is tried again")
+        told = wait_until(lambda: superd.status("echo")["trouble"], "a service that is tried again")
+        assert told == f"its spawner failed: working_directory = {private}: Permission denied"
         assert exchange(address, 9, b"other") == b"other"
         private.chmod(0o755)
         assert echoes(client), "it has waited"
