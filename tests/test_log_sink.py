@@ -164,15 +164,16 @@ def test_stderr_does_not_block_and_leaves_the_shared_pipe_alone(pipe: tuple[int,
         assert read_all(read) == STAMP + b"start\n"
 
 
-def test_stderr_in_a_file_is_appended_to(tmp_path: Path) -> None:
+def test_stderr_in_a_file_is_shared_with_whoever_else_writes_there(tmp_path: Path) -> None:
     path = tmp_path / "out"
     with path.open("wb", buffering=0) as file:
-        file.write(b"hello from the shell\n")
+        file.write(b"before\n")
         with standard_error_is(file.fileno()):
             kind, fd = open_sink("stderr")
         with logger_on(kind, fd) as logger:
             logger.log(EventName.START, Level.NOTICE)
-    assert path.read_bytes() == b"hello from the shell\n" + STAMP + b"start\n"
+        file.write(b"after\n")
+    assert path.read_bytes() == b"before\n" + STAMP + b"start\nafter\n"
 
 
 def test_stderr_to_a_pipe_nobody_reads_is_opened_all_the_same() -> None:

@@ -106,12 +106,13 @@ def _open_stderr() -> tuple[SinkKind, int]:
     """Standard error, opened anew where possible, so that its O_NONBLOCK is ours alone.
 
     The flag belongs to the open file description (open(2)), which superd shares with its children and with
-    the shell that started it: set there, their writes would fail. A socket needs no flag (MSG_DONTWAIT). Where
-    /proc refuses (EACCES after a change of user, ENXIO for a pipe nobody reads) a duplicate must do.
+    the shell that started it: set there, their writes would fail. A socket needs no flag (MSG_DONTWAIT), nor does
+    a file, whose offset must stay the one that all share: they would write over our lines. Where /proc refuses
+    (EACCES after a change of user, ENXIO for a pipe nobody reads) a duplicate must do.
     """
     status = os.fstat(2)
     kind = SinkKind.JOURNAL_STREAM if _is_journal_stream(status) else SinkKind.STDERR
-    if stat.S_ISSOCK(status.st_mode):
+    if stat.S_ISSOCK(status.st_mode) or stat.S_ISREG(status.st_mode):
         return kind, os.dup(2)
     try:
         flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
