@@ -254,7 +254,7 @@ class Master:
         Raises:
             ConfigError: something new cannot be had; nothing was changed.
         """
-        change = compare(self.config.services, config.services)
+        change = compare(self.config.services, config.services, self._registry.outdated())
         user_changed = self.config.settings.user != config.settings.user
         identity = self._acceptor_identity(config) if user_changed else self.acceptor.identity
         old = self._registry.by_name()

@@ -20,6 +20,7 @@ from superd.kernel import rlimits
 from superd.kernel.identity import Identity, IdentityError, resolve
 from superd.kernel.peersockets import can_deliver
 from superd.master.policies import hosts_faults, read_banner, read_hosts
+from superd.master.services import FileVersion
 
 Found = tuple[str, str] | None
 """A problem and its remedy, or nothing."""
@@ -47,6 +48,15 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
         value = f'"{service.user}"' if service.user else None
         return None, [_fault(service, "user", value, error.problem, error.remedy), *faults]
     return identity, [*_rank_faults(service, identity), *faults]
+
+
+def environment_version(service: Service) -> FileVersion:
+    """Which version of its environment file a service would be started with now."""
+    try:
+        status = os.stat(service.environment_file)
+    except OSError:  # none is named, or it is gone, which ``inspect`` tells
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _identity(service: Service, acceptor_uid: int | None) -> Identity:

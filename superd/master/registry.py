@@ -17,7 +17,7 @@ from superd.master import listeners
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
 from superd.master.policies import policy_of
-from superd.master.preflight import inspect
+from superd.master.preflight import environment_version, inspect
 from superd.master.services import Listener, Managed
 from superd.master.spawners import Spawners
 from superd.wire.messages import ListenerDown, ListenerUp, ServiceDown, ServiceFaulty, ServiceUp
@@ -100,6 +100,7 @@ class Registry:
             self._set_fault(managed, faults)
             return
         managed.fault = ""
+        managed.environment = environment_version(managed.service)
         managed.open_work()
         managed.listeners = listeners.plan(managed.service)
         for listener in managed.listeners:
@@ -224,6 +225,19 @@ class Registry:
         """What a service lacks whose policy alone changes."""
         return inspect(service, self.acceptor_uid)[1] if service.enabled else []
 
+    def outdated(self) -> list[str]:
+        """Services whose user, groups or environment file are no longer what they came up with.
+
+        Spawners take them once. What is missing now is left to those that run: they have what they need.
+        """
+        names = []
+        for managed in self.services.values():
+            identity, faults = inspect(managed.service, self.acceptor_uid)
+            now = identity, environment_version(managed.service)
+            if managed.identity and not faults and now != (managed.identity, managed.environment):
+                names.append(managed.service.name)
+        return names
+
     def prepare(self, service: Service, old: Mapping[str, Managed], leaving: Iterable[str]) -> Prepared:
         """Get a new or changed service ready, touching nothing that runs.
 
@@ -294,6 +308,7 @@ class Registry:
             managed.retry = None
         self._spawners.retire(managed)
         managed.service, managed.identity = prepared.service, prepared.identity
+        managed.environment = environment_version(prepared.service)
         managed.fault = "" if prepared.service.enabled else DISABLED
         managed.listeners = prepared.listeners
         if not managed.fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -17,9 +17,9 @@ class Change:
     """The difference between two configurations, by name of service.
 
     Args:
-        kept: the same in both, to the letter.
+        kept: the same in both, to the letter, and in what they name.
         retuned: in both, with other limits, access or proxy_protocol alone: nothing that runs need notice.
-        changed: in both, with other settings.
+        changed: in both, with other settings; or what they name has changed, such as their user's groups.
         added, removed: in one of them only.
     """
 
@@ -41,14 +41,23 @@ class Change:
         return "; ".join(told)
 
 
-def compare(old: Mapping[str, Service], new: Mapping[str, Service]) -> Change:
-    """Compare the services of two configurations."""
+def compare(old: Mapping[str, Service], new: Mapping[str, Service], outdated: Container[str] = ()) -> Change:
+    """Compare the services of two configurations.
+
+    Args:
+        outdated: names of services that count as changed even where their settings are the same.
+    """
     both = [name for name in new if name in old]
-    differing = [name for name in both if new[name] != old[name]]
+    kept = tuple(name for name in both if new[name] == old[name] and name not in outdated)
+    retuned = tuple(
+        name
+        for name in both
+        if name not in outdated and new[name] != old[name] and _differ_in_policy_alone(old[name], new[name])
+    )
     return Change(
-        kept=tuple(name for name in both if new[name] == old[name]),
-        retuned=tuple(name for name in differing if _differ_in_policy_alone(old[name], new[name])),
-        changed=tuple(name for name in differing if not _differ_in_policy_alone(old[name], new[name])),
+        kept=kept,
+        retuned=retuned,
+        changed=tuple(name for name in both if name not in (*kept, *retuned)),
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
     )

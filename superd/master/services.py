@@ -16,6 +16,9 @@ from superd.wire.fds import Link, pair
 from superd.wire.messages import ServiceSettings
 from superd.wire.policies import ServicePolicy
 
+FileVersion = tuple[int, ...]
+"""What tells one version of a file from the next; empty where there is none."""
+
 
 @define(eq=False)
 class Listener:
@@ -59,6 +62,8 @@ class Managed:
 
     Args:
         id: never used twice, so a late message about a service that is gone means nothing.
+        identity: whom its programs run as, as the user database had it when the service came up.
+        environment: which version of its environment file that was.
         fault: why it is off; empty: it is on.
         tuned: what the acceptor wants the next one to know of what an administrator set on the live system.
         policy: what the present acceptor was told last.
@@ -69,6 +74,7 @@ class Managed:
     id: int
     service: Service
     identity: Identity | None = None
+    environment: FileVersion = ()
     fault: str = ""
     retry: Timer | None = None
     listeners: list[Listener] = field(factory=list)

@@ -350,3 +350,36 @@ def test_the_log_tells_who_asked_for_a_change(address: str) -> None:
         superd.reload()
         superd.wait_for("control", command="reload", uid=0)
         assert len(superd.log_events("control")) == 1, "who only looks leaves no trace"
+
+
+@pytest.mark.needs("unshare", "mount")
+def test_a_reload_sees_that_a_users_groups_have_changed(address: str, folder: Path) -> None:
+    group = written(folder / "group", Path("/etc/group").read_text())
+    own_groups = ["unshare", "--mount", "sh", "-c", f'mount --bind {group} /etc/group; exec "$@"', "sh"]
+    services = (
+        f'[services.id]\nlisten = ["tcp://{address}:7"]\nexec = ["/usr/bin/id", "-G"]\nuser = "games"\n'
+        + cat("other", f"tcp://{address}:9")
+    )
+    with Superd(services, prefix=own_groups) as superd, connect(address, 9) as client:
+        before = exchange(address, 7).split()
+        with group.open("a") as groups:
+            groups.write("newcomers:x:54321:games\n")
+        superd.reload()
+        superd.wait_for("reload", message="reloaded: changed id; 1 unchanged")
+        assert sorted(exchange(address, 7).split()) == sorted([*before, b"54321"])
+        superd.reload()
+        superd.wait_for("reload", message="reloaded: 2 unchanged")
+        assert echoes(client)
+
+
+def test_a_reload_sees_that_an_environment_file_has_changed(address: str, folder: Path) -> None:
+    path = written(folder / "secret", "TOKEN=old\n", 0o600)
+    with Superd(
+        f'[services.env]\nlisten = ["tcp://{address}:7"]\nexec = ["/usr/bin/env"]\nuser = "games"\n'
+        f'environment_file = "{path}"\n'
+    ) as superd:
+        assert b"TOKEN=old\n" in exchange(address, 7)
+        written(path, "TOKEN=rotated\n", 0o600)
+        superd.reload()
+        superd.wait_for("reload", message="reloaded: changed env; 0 unchanged")
+        assert b"TOKEN=rotated\n" in exchange(address, 7)

@@ -78,6 +78,11 @@ def test_other_limits_are_no_change_of_what_runs(changed: dict[str, Any]) -> Non
     assert str(compare(old, new)) == "retuned ftp; 0 unchanged"
 
 
+def test_what_a_service_names_may_have_changed_alone() -> None:
+    services = {"ftp": service(), "ssh": service("ssh")}
+    assert compare(services, services, ["ssh"]) == Change(("ftp",), (), ("ssh",), (), ())
+
+
 def test_a_change_in_words() -> None:
     old = {name: service(name) for name in ("kept", "changed", "gone", "gone2")}
     new = {"kept": old["kept"], "changed": service("changed", nice=1), "new": service("new")}
