@@ -214,6 +214,12 @@ The connection, as ucspi-tcp names it; with UDP
 is
 .Li UDP
 and the others begin with that word.
+.It Ev UNIXREMOTEPID , UNIXREMOTEEUID , UNIXREMOTEEGID
+The client of a unix socket, where
+.Ev PROTO
+is
+.Li UNIX ,
+as the kernel knew it when it connected; the others of this list are not set then.
 .It Ev REMOTE_ADDR , REMOTE_PORT
 The client, as
 .Xr systemd.socket 5
