@@ -34,8 +34,10 @@ def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
     yield _STANDARD_ERROR[service["standard_error"]]
     if service["runtime_max_s"] >= 0:
         yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."
-    patience = format_duration(service["timeout_stop_s"])
-    yield f"To end it, superd sends {_signal_name(service['kill_signal'])}, and SIGKILL {patience} later."
+    if service["idle_timeout_s"] >= 0:
+        idle = format_duration(service["idle_timeout_s"])
+        yield f"A process that nobody has asked for anything for {idle} is ended; the next to knock starts another."
+    yield f"To end it, superd sends {_signal_name(service['kill_signal'])}, {_patience(service['timeout_stop_s'])}."
     yield from policy_sentences(service)
     children = f"{service['children']} {'child' if service['children'] == 1 else 'children'}"
     yield f"Now: {service['state']}, {children}, {service['accepted']} accepted so far."
@@ -45,6 +47,14 @@ def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
         yield f"It is tried again by itself: {service['trouble']}."
     for listener, reason in service["broken"].items():
         yield f"{listener} is not open: {reason}"
+
+
+def _patience(seconds: float) -> str:
+    return (
+        f"and SIGKILL {format_duration(seconds)} later"
+        if seconds >= 0
+        else "and waits for as long as it takes"
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -238,6 +238,11 @@ def test_explain_tells_who_what_and_how_it_ends() -> None:
         ({"standard_error": "null"}, "is thrown away"),
         ({"user": ""}, "running as whoever runs superd."),
         ({"kill_signal": 40}, "superd sends signal 40, and"),
+        ({"timeout_stop_s": -1.0}, "superd sends SIGTERM, and waits for as long as it takes."),
+        (
+            {"idle_timeout_s": 600.0},
+            "nobody has asked for anything for 10min is ended; the next to knock starts",
+        ),
         ({"children": 1}, "Now: running, 1 child, 1234"),
         ({"state": "faulty", "fault": "f: no user"}, "It is off because of f: no user"),
         ({"broken": {"tcp://*:21": "in use"}}, "tcp://*:21 is not open: in use"),
