@@ -152,9 +152,10 @@ class Children:
         if child.timer is not None:
             child.timer.cancel()
         self._signal(service, child, service.settings.kill_signal)
-        child.timer = self._timers.after(
-            service.settings.timeout_stop_s, lambda: self._signal(service, child, signal.SIGKILL)
-        )
+        if service.settings.timeout_stop_s >= 0:
+            child.timer = self._timers.after(
+                service.settings.timeout_stop_s, lambda: self._signal(service, child, signal.SIGKILL)
+            )
 
     def _signal(self, service: Service, child: Child, number: int) -> None:
         spawner = service.spawners.get(child.spawner)

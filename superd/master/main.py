@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from superd import __version__
 from superd.config.load import load
-from superd.config.model import Config
+from superd.config.model import INFINITY, Config
 from superd.errors import ConfigError, Fault
 from superd.kernel import linux
 from superd.kernel.birth import SpawnerLife
@@ -336,7 +336,8 @@ class Master:
         self._registry.close_all()
         self.tell(Stop(children))
         timeouts = [managed.service.timeout_stop_s for managed in self.services.values()]
-        self.loop.after(max(timeouts, default=0.0) + STOP_MARGIN_S, self.finish)
+        if INFINITY not in timeouts:
+            self.loop.after(max(timeouts, default=0.0) + STOP_MARGIN_S, self.finish)
         if not self.acceptor.pid:
             self.finish()
 

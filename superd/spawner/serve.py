@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import select
 import signal
@@ -46,6 +47,9 @@ GIVE_UP_S = 30.0
 
 GATHER_MS = 1
 """How long ended children wait for others to be reaped with them, unless work comes first."""
+
+LONGEST_WAIT_S = 3600.0
+"""For a child of an unbounded ``timeout_stop``: sigtimedwait(2) knows no infinity."""
 
 READS = 2
 """Reads of one pipe in one turn: what a full one holds, and its end. A child that never stops writing must not keep
@@ -366,9 +370,9 @@ def end_instances(children: Children, service: Service) -> None:
     """Kill signal, ``timeout_stop`` to obey it, then SIGKILL."""
     for child in children.all():
         kill_group(child.pid, service.kill_signal)
-    deadline = time.monotonic() + service.timeout_stop_s
+    deadline = time.monotonic() + service.timeout_stop_s if service.timeout_stop_s >= 0 else math.inf
     while len(children) and (left := deadline - time.monotonic()) > 0:
         if not children.reap(time.monotonic()):
-            signal.sigtimedwait({signal.SIGCHLD}, left)
+            signal.sigtimedwait({signal.SIGCHLD}, min(left, LONGEST_WAIT_S))
     for child in children.all():
         kill_group(child.pid, signal.SIGKILL)

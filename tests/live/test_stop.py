@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE_S, Superd, is_alive, output, read_all, written
+from harness import PATIENCE_S, Superd, is_alive, output, read_all, wait_until, written
 
 pytestmark = pytest.mark.live
 
@@ -36,6 +38,49 @@ def test_connections_go_on_after_a_stop(address: str) -> None:
         assert is_alive(child)
         client.shutdown(socket.SHUT_WR)
         assert read_all(client) == b""
+
+
+def take_your_time(address: str, folder: Path) -> str:
+    """An always service that ends, once asked to, when somebody writes to the fifo ``go``."""
+    os.mkfifo(folder / "go")
+    ending = f"echo asked >&2; read go <{folder}/go; echo done >&2; exit 0"
+    return f"""
+        [services.slow]
+        listen = ["tcp://{address}:7"]
+        mode = "always"
+        exec = ["/bin/sh", "-c", "trap '{ending}' TERM; echo ready >&2; while :; do sleep 0.05; done"]
+        user = "root"
+        timeout_stop = "infinity"
+    """
+
+
+def let_go(folder: Path) -> None:
+    with os.fdopen(os.open(folder / "go", os.O_RDWR), "w") as fifo:  # which waits for no reader
+        fifo.write("on\n")
+
+
+def test_an_instance_that_may_take_its_time_is_never_killed(address: str, folder: Path) -> None:
+    with Superd(take_your_time(address, folder), folder=folder) as superd:
+        superd.wait_for("output", message="ready")
+        master = superd.master_pid
+        superd.signal(signal.SIGTERM)
+        superd.wait_for("output", message="asked")
+        let_go(folder)
+        assert superd.wait_for("end", service="slow")["status"] == 0
+        wait_until(lambda: not is_alive(master), "superd's end")
+
+
+def test_nor_when_superd_does_not_wait_for_it(address: str, folder: Path) -> None:
+    with Superd(take_your_time(address, folder), folder=folder) as superd:
+        superd.wait_for("output", message="ready")
+        instance, master = superd.wait_for("start", service="slow")["pid"], superd.master_pid
+        superd.signal(signal.SIGTERM)
+        superd.wait_for("output", message="asked")
+        superd.signal(signal.SIGTERM)
+        wait_until(lambda: superd.log_events("stop", message="stopped"), "the master's end")
+        assert is_alive(instance)
+        let_go(folder)
+        wait_until(lambda: not is_alive(instance) and not is_alive(master), "their ends")
 
 
 @pytest.mark.needs("gunicorn", "fcgiwrap", "cgi-fcgi", "in.tftpd", "curl")
