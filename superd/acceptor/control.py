@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import Any
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 MAX_REQUEST_BYTES = 64 * 1024
 REQUEST_S = 10.0
@@ -86,6 +86,8 @@ class Control:
     commands: Mapping[str, Command]
     admission: Admission
     audit: Callable[[str, int], None]
+    # who has yet to say what they ask, the oldest first
+    _asking: dict[trio.CancelScope, None] = field(factory=dict, init=False)
 
     async def serve(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """Accept clients until cancelled. Their conversations live in ``nursery``: a listener that is replaced
@@ -93,6 +95,9 @@ class Control:
         sock = trio.socket.from_stdlib_socket(listener)
         clients = trio.Semaphore(MAX_CLIENTS)
         while True:
+            await trio.lowlevel.wait_readable(listener)
+            if clients.value == 0 and self._asking:  # who says nothing makes room for who might
+                next(iter(self._asking)).cancel()
             await clients.acquire()  # before accepting: those beyond the most wait in the kernel
             nursery.start_soon(self._converse, await _accept(sock), clients)
 
@@ -107,16 +112,25 @@ class Control:
 
     async def _answer(self, stream: trio.SocketStream, uid: int, gids: frozenset[int]) -> None:
         right = self.admission.right(uid, gids)
-        line = b""
-        with trio.move_on_after(REQUEST_S if right else STRANGER_S):
-            while not line.endswith(b"\n"):
-                part = await stream.receive_some(4096)
-                line += part
-                if not part or len(line) > MAX_REQUEST_BYTES:
-                    break
+        line = await self._request(stream, REQUEST_S if right else STRANGER_S)
         answer = await self._execute(line, right, uid)
         with trio.move_on_after(REQUEST_S):
             await stream.send_all(json.dumps(answer).encode() + b"\n")
+
+    async def _request(self, stream: trio.SocketStream, patience_s: float) -> bytes:
+        """What the client asks, as far as it came in time, or before another needed the room."""
+        line = b""
+        with trio.move_on_after(patience_s) as asking:
+            self._asking[asking] = None
+            try:
+                while not line.endswith(b"\n"):
+                    part = await stream.receive_some(4096)
+                    line += part
+                    if not part or len(line) > MAX_REQUEST_BYTES:
+                        break
+            finally:
+                del self._asking[asking]
+        return line
 
     async def _execute(self, line: bytes, right: Right, uid: int) -> Answer:
         if right is Right.NOTHING:

@@ -165,6 +165,21 @@ async def test_strangers_cannot_keep_the_administrator_out(tmp_path: Path) -> No
 
 
 @clocked
+async def test_who_says_nothing_makes_room_for_who_asks(tmp_path: Path) -> None:
+    """A member of control_group has ten seconds to ask, but not all places for as long."""
+    async with serving(tmp_path / "s"):
+        began = trio.current_time()
+        slow = [await connect(tmp_path / "s") for _ in range(MAX_CLIENTS * 3)]
+        assert (await ask(tmp_path / "s", b'{"command": "change"}\n'))["ok"]
+        assert trio.current_time() == began
+        assert await answer(slow[0]) == NOT_A_REQUEST
+        await slow[-1].send_all(b'{"command": "read"}\n')
+        assert (await answer(slow[-1]))["ok"], "those who came last still have their time"
+        for stream in slow:
+            await stream.aclose()
+
+
+@clocked
 async def test_clients_beyond_the_most_wait_in_the_kernel_and_take_none_of_our_descriptors(
     tmp_path: Path,
 ) -> None:
