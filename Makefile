@@ -31,7 +31,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 CACHES = MYPY_CACHE_DIR='$(TEST_ENV)/cache/mypy' RUFF_CACHE_DIR='$(TEST_ENV)/cache/ruff' \
 	HYPOTHESIS_STORAGE_DIRECTORY='$(TEST_ENV)/cache/hypothesis'
 
-.PHONY: help setup run test lint bench install uninstall clean run-env test-env install-env
+.PHONY: help setup run test lint bench install uninstall clean python run-env test-env install-env
 
 help:
 	@echo 'make run        run superd here, in the foreground: harmless, on loopback alone ([CONFIG=FILE])'
@@ -48,10 +48,14 @@ help:
 
 setup: run-env test-env
 
-run-env:
+python:
+	@command -v '$(PYTHON)' >/dev/null || { echo 'superd: no $(PYTHON); install it as root with:' \
+		'apt-get install -y --no-install-recommends python3 python3-venv' >&2; exit 1; }
+
+run-env: python
 	@'$(PYTHON)' -B tools/environment.py '$(RUN_ENV)'
 
-test-env:
+test-env: python
 	@'$(PYTHON)' -B tools/environment.py '$(TEST_ENV)' dev
 
 ifeq ($(INSTALL_ENV),$(RUN_ENV))

@@ -85,6 +85,14 @@ def test_an_old_python_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert "make PYTHON=" in done.stderr
 
 
+def test_a_missing_python_is_named_with_the_line_that_installs_it() -> None:
+    done = make("run", "PYTHON=/usr/bin/python-that-is-not-there")
+    assert done.returncode != 0
+    assert done.stderr.startswith(
+        "superd: no /usr/bin/python-that-is-not-there; install it as root with: apt-get install"
+    )
+
+
 def test_a_missing_venv_is_named_with_the_line_that_installs_it(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as util; find = util.find_spec\n"
