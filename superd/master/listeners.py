@@ -23,6 +23,8 @@ from superd.kernel.peersockets import lead_group, open_member
 from superd.master.loop import Loop
 from superd.master.services import Listener, Managed
 
+_UNIX_KINDS = {socket.SOCK_DGRAM: "-dgram", socket.SOCK_SEQPACKET: "-seqpacket"}
+
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 30.0
 
@@ -47,12 +49,22 @@ class Adoptable:
         for descriptor in self._descriptors:
             try:
                 with socket.socket(fileno=descriptor) as sock:
-                    left.append(str(sock.getsockname()))
+                    left.append(_spelt(sock))
             except OSError:  # LISTEN_FDS may pass a fifo or a file too
                 os.close(descriptor)
                 left.append(f"descriptor {descriptor}")
         self._descriptors = []
         return left
+
+
+def _spelt(sock: socket.socket) -> str:
+    """The address of a socket as ``listen`` would have it."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        path = name if isinstance(name, str) else "@" + name[1:].decode(errors="backslashreplace")
+        return f"unix{_UNIX_KINDS.get(sock.type, '')}://{path}"
+    host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
+    return f"{'udp' if sock.type == socket.SOCK_DGRAM else 'tcp'}://{host}:{name[1]}"
 
 
 def plan(service: Service) -> list[Listener]:

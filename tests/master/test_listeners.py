@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pytest
 from helpers.services import service
 
 from superd.config.model import Mode
@@ -52,13 +56,35 @@ def test_each_socket_is_taken_once() -> None:
     close_one(first)
 
 
+@pytest.mark.parametrize(
+    ("family", "kind", "address", "text"),
+    [
+        (socket.AF_INET6, socket.SOCK_DGRAM, ("::1", 0), r"udp://\[::1\]:[0-9]+"),
+        (
+            socket.AF_UNIX,
+            socket.SOCK_STREAM,
+            "\0superd-test-of-addresses",
+            "unix://@superd-test-of-addresses",
+        ),
+        (socket.AF_UNIX, socket.SOCK_DGRAM, "/socket", "unix-dgram://.*/socket"),
+        (socket.AF_UNIX, socket.SOCK_SEQPACKET, "/socket", "unix-seqpacket://.*/socket"),
+    ],
+)
+def test_a_socket_that_nobody_takes_is_told_as_listen_would_name_it(
+    tmp_path: Path, family: int, kind: int, address: Any, text: str
+) -> None:
+    with socket.socket(family, kind) as sock:
+        sock.bind(f"{tmp_path}{address}" if address == "/socket" else address)
+        assert re.fullmatch(text, Adoptable([sock.detach()]).close()[0])
+
+
 def test_what_nobody_takes_is_closed_and_told(free_port: Callable[[], int]) -> None:
     descriptor, _, port = passed()
     reader, writer = os.pipe()
     adoptable = Adoptable([descriptor, reader])
     (listener,) = plan(one := service("ftp", f"tcp://127.0.0.1:{free_port()}"))
     assert open_one(listener, one, adoptable)
-    assert adoptable.close() == [f"('127.0.0.1', {port})", f"descriptor {reader}"]
+    assert adoptable.close() == [f"tcp://127.0.0.1:{port}", f"descriptor {reader}"]
     assert adoptable.close() == []
     socket.create_server(("127.0.0.1", port)).close()
     os.close(writer)
