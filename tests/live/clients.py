@@ -10,6 +10,9 @@ from contextlib import ExitStack, contextmanager
 
 from harness import PATIENCE_S, stat_fields, wait_until
 
+MANY_OF_ONE_SOURCE = '[services.echo.limits]\nmax_connections_per_source = "infinity"\n'
+"""For tests that open more connections from one address than a service has room for by itself."""
+
 
 def service(name: str, listen: str, exec: str, user: str, more: str = "") -> str:
     """A service, as TOML; ``exec`` is TOML too."""

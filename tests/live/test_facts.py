@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clients import connect, connections, echo, echoes, service, stop
+from clients import MANY_OF_ONE_SOURCE, connect, connections, echo, echoes, service, stop
 from harness import (
     Superd,
     exchange,
@@ -36,8 +36,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, socket(7)
 
 
 def test_a_stopped_spawner_holds_up_its_own_service_only_and_is_replaced(address: str) -> None:
-    unlimited = '[services.echo.limits]\nmax_connections_per_source = "infinity"\n'
-    services = echo(address, more=unlimited) + echo(address, 9, "other", "games")
+    services = echo(address) + echo(address, 9, "other", "games")
     with Superd(services) as superd, connect(address) as old:
         assert echoes(old)
         (stopped,) = superd.spawners("echo")
@@ -72,7 +71,7 @@ def test_the_next_spawner_serves_what_a_killed_one_had_not_taken(address: str) -
 
 def test_more_connections_than_may_be_under_way_wait_for_a_stopped_spawner(address: str) -> None:
     """Past the credits (64) the kernel's backlog keeps them, and no other service's descriptors run out."""
-    services = echo(address) + echo(address, 9, "other", "games")
+    services = echo(address, more=MANY_OF_ONE_SOURCE) + echo(address, 9, "other", "games")
     with Superd(services) as superd, connect(address) as old:
         assert echoes(old)
         (stopped,) = superd.spawners("echo")

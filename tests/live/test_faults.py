@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from clients import connect, echo, echoes, first_line
+from clients import MANY_OF_ONE_SOURCE, connect, echo, echoes, first_line
 from harness import Superd, exchange, output, run, stat_fields, wait_until, written
 
 pytestmark = pytest.mark.live
@@ -253,7 +253,7 @@ def ticks_of(pid: int) -> int:
 def test_few_descriptors_are_enough_for_many_connections(address: str) -> None:
     """With 64 of them, a hundred clients are served, if not all at once."""
     with (
-        Superd(echo(address), prefix=["prlimit", "--nofile=64:64", "--"]) as superd,
+        Superd(echo(address, more=MANY_OF_ONE_SOURCE), prefix=["prlimit", "--nofile=64:64", "--"]) as superd,
         ExitStack() as stack,
     ):
         clients = [stack.enter_context(connect(address)) for _ in range(100)]
@@ -269,7 +269,7 @@ def test_few_descriptors_are_enough_for_many_connections(address: str) -> None:
 def test_a_service_has_more_children_than_its_soft_limit_has_descriptors(address: str, key: str) -> None:
     """1024 is the soft limit nearly everywhere, and a spawner holds a descriptor for each child that lives."""
     program = 'exec = ["/bin/sh", "-c", "echo $(ulimit -Sn) $(ulimit -Hn); exec cat"]'
-    services = echo(address, more=key).replace('exec = ["/bin/cat"]', program)
+    services = echo(address, more=f"{key}\n{MANY_OF_ONE_SOURCE}").replace('exec = ["/bin/cat"]', program)
     with (
         Superd(services, prefix=["prlimit", "--nofile=160:4096", "--"]) as superd,
         ExitStack() as stack,
