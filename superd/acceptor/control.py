@@ -80,12 +80,12 @@ class Control:
     Args:
         commands: by name.
         admission: who may ask; may be replaced while serving.
-        audit: told (command, uid) of every change that is asked for and allowed.
+        audit: told (command, uid, request) of every change that is asked for and allowed.
     """
 
     commands: Mapping[str, Command]
     admission: Admission
-    audit: Callable[[str, int], None]
+    audit: Callable[[str, int, Mapping[str, Any]], None]
     # who has yet to say what they ask, the oldest first
     _asking: dict[trio.CancelScope, None] = field(factory=dict, init=False)
 
@@ -144,8 +144,18 @@ class Control:
         if right < command.right:
             return _refusal(right)
         if command.right is Right.CHANGE:
-            self.audit(name, uid)
+            self.audit(name, uid, request)
         return await command.answer(request)
+
+
+def told_of(request: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a request that the log shows: what was changed, where, and for how long."""
+    told = {}
+    for key in ("service", "source", "values", "seconds", "saved", "reset", "children"):
+        value = request.get(key)
+        if value:
+            told[key] = value if isinstance(value, str) else json.dumps(value)
+    return told
 
 
 def _refusal(right: Right) -> Answer:

@@ -13,7 +13,7 @@ import trio
 from superd.acceptor.accept import Accepting
 from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
-from superd.acceptor.control import Admission, Control
+from superd.acceptor.control import Admission, Control, told_of
 from superd.acceptor.datagrams import Datagrams
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.entrances import Entrances
@@ -383,8 +383,8 @@ class Acceptor:
 
     # --- the administrator ---
 
-    def _audit(self, command: str, uid: int) -> None:
-        self.log.log(EventName.CONTROL, Level.NOTICE, command=command, uid=uid)
+    def _audit(self, command: str, uid: int, request: Mapping[str, Any]) -> None:
+        self.log.log(EventName.CONTROL, Level.NOTICE, command=command, uid=uid, **told_of(request))
 
     def _reload_result(self, message: ReloadResult, _: list[int]) -> None:
         self.commands.reloaded(message)

@@ -37,7 +37,7 @@ def _limit_rows(standing: Standing) -> Iterable[tuple[str, ...]]:
         for key, value in standing[table].items():
             use = standing["use"].get(key) if table == "limits" else None
             path = f"{table}.{key}"
-            if use is None and table == "limits" and path not in marks and _is_plain(key):
+            if use is None and path not in marks and (value is False or _is_plain(key)):
                 continue
             name = key if table == "limits" else path
             notes = ", ".join(note for note in (use["note"] if use else "", marks.get(path, "")) if note)
@@ -45,7 +45,7 @@ def _limit_rows(standing: Standing) -> Iterable[tuple[str, ...]]:
 
 
 def _is_plain(key: str) -> bool:
-    """Whether a limit is worth a row only where it is tuned: how the others are counted."""
+    """Whether a key is worth a row only where it is tuned: how the others are counted, and what is said."""
     return key.startswith(("burst", "source_prefix", "max_sources", "penalty_", "exempt", "banner"))
 
 

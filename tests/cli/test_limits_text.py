@@ -26,7 +26,7 @@ def test_what_is_set_used_left_refused_and_who_comes_most() -> None:
     assert ["max_connections", "5", "2", "3"] in lines
     assert ["rate", "10/s", "1", "9", "of", "the", "burst,", "tuned"] in lines
     assert ["access.deny", "192.0.2.1,", "192.0.2.2"] in lines
-    assert ["access.hosts_access", "false"] in lines
+    assert not any(line and line[0] == "access.hosts_access" for line in lines), "it is off"
     assert ["rate", "1", "2", "3"] in lines
     assert ["192.0.2.7", "9", "1"] in lines
     assert not any(line and line[0] == "penalty_max" for line in lines), (

@@ -49,7 +49,8 @@ def test_a_tuned_value_holds_at_once_and_until_it_is_taken_back(address: str) ->
         assert done.returncode == 0 and "tuned" in done.stdout
         assert echoes(client), "nobody who is in is thrown out"
         assert ask(A, address) == b"" and ask(B, address) == b""
-        superd.wait_for("control", command="tune")
+        said = superd.wait_for("control", command="tune", service="echo", uid=0)
+        assert json.loads(said["values"]) == {"limits.max_connections_per_source": 1, "access.deny": [B]}
         assert superd.ctl("tune", "echo", "--reset").returncode == 0
         assert ask(A, address) == b"hello" and ask(B, address) == b"hello"
 
