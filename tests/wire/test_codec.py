@@ -31,7 +31,7 @@ from superd.wire.messages import (
     ServiceUp,
     Started,
 )
-from superd.wire.policies import ServicePolicy
+from superd.wire.policies import ServicePolicy, Tuned
 from superd.wire.table import TABLE, Phase, Role, Row
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=[f"{row.kind}-{row.message.__name__}" for row in TABLE])
@@ -131,6 +131,16 @@ def test_a_full_batch_and_a_full_report_fit_their_packets() -> None:
     assert to_spawner.decode(to_spawner.encode(Connections(batch)), MAX_BATCH) == Connections(batch)
     assert to_acceptor.decode(to_acceptor.encode(Known(batch)), 0) == Known(batch)
     assert to_acceptor.decode(to_acceptor.encode(Report(1, events)), 0) == Report(1, events)
+
+
+def test_a_text_that_could_not_be_passed_on_is_not_taken() -> None:
+    """The master keeps ``Tuned`` for the next acceptor: half of a surrogate pair would end it when it says so."""
+    there = Direction.of(Role.ACCEPTOR, Role.MASTER)
+    kind = there.by_message[Tuned].kind
+    assert there.decode(bytes((kind,)) + b'[1,"\\udcff"]', 0) == Tuned(1, "\udcff"), "a byte that is not UTF-8"
+    for text in (b"\\ud800", b"\\udfff", b"x\\udbff"):
+        with pytest.raises(WireError, match="Tuned.tuned"):
+            there.decode(bytes((kind,)) + b'[1,"' + text + b'"]', 0)
 
 
 # --- direction and phase ---
