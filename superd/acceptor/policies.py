@@ -73,13 +73,21 @@ class Policies:
         """The rules of a service, new or changed."""
         ruled = self._ruled.get(service.id)
         if ruled is None:
-            tuning = parse_note(message.tuned).at(self._clock())
-            ruled = self._ruled[service.id] = Ruled(service, message, Calendar(()), tuning)
+            ruled = self._ruled[service.id] = Ruled(service, message, Calendar(()), Tuning())
+            ruled.tuning = self._noted(ruled)
         elif _other_rules(ruled.policy, message):
             ruled.tuning = ruled.tuning.unsaved()  # the configuration holds the rest now
             self._say(Tuned(service.id, ruled.tuning.note()))
         ruled.policy = message
         self._apply(ruled)
+
+    def _noted(self, ruled: Ruled) -> Tuning:
+        """What an earlier acceptor had the master keep, as far as it still holds."""
+        try:
+            return parse_note(ruled.policy.tuned).at(self._clock())
+        except ValueError as error:
+            self._warn(ruled, f"what was tuned is given up: {error}")
+            return Tuning()
 
     def hosts_told(self, message: HostsFiles) -> None:
         """hosts.allow and hosts.deny, which the master found in order."""

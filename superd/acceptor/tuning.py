@@ -8,6 +8,9 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+_LAST = 2.0**53
+"""No time is later, in seconds since the epoch."""
+
 
 @frozen
 class Passing:
@@ -77,9 +80,25 @@ class Tuning:
 
 
 def parse_note(text: str) -> Tuning:
-    """What ``Tuning.note`` wrote."""
+    """What ``Tuning.note`` wrote.
+
+    Raises:
+        ValueError: it is no note. An acceptor that somebody had taken over may have left anything.
+    """
     if not text:
         return Tuning()
-    note = json.loads(text)
-    passing = {key: Passing(value, until) for key, (value, until) in note["passing"].items()}
-    return Tuning(note["lasting"], frozenset(note["saved"]), passing)
+    try:
+        note = json.loads(text)
+        lasting, saved, passing = note["lasting"], note["saved"], note["passing"]
+        if not (isinstance(lasting, dict) and all(isinstance(key, str) for key in saved)):
+            raise TypeError("other types than in a note")
+        held = {key: _passing(*pair) for key, pair in passing.items()}
+        return Tuning(lasting, frozenset(saved), held)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a note: {error}") from error
+
+
+def _passing(value: object, until: object) -> Passing:
+    if isinstance(until, bool) or not isinstance(until, int | float) or not 0 <= until <= _LAST:
+        raise ValueError("no time")
+    return Passing(value, float(until))
