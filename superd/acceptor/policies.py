@@ -13,7 +13,7 @@ from superd.acceptor.hosts import Hosts
 from superd.acceptor.names import Addresses, Answer, Names
 from superd.acceptor.services import Service
 from superd.acceptor.timers import Timer, Timers
-from superd.acceptor.tuning import Tuning, parse_note
+from superd.acceptor.tuning import MAX_NOTE_BYTES, Tuning, parse_note
 from superd.config.tuning import retune
 from superd.errors import ConfigError, Fault
 from superd.log import EventName, Level, Logger
@@ -112,14 +112,21 @@ class Policies:
         return self._ruled[service.id].tuning if service.id in self._ruled else Tuning()
 
     def tune(
-        self, service: Service, values: Mapping[str, object], seconds: float | None, *, saved: bool
+        self,
+        service: Service,
+        values: Mapping[str, object],
+        seconds: float | None,
+        *,
+        saved: bool,
+        reset: bool = False,
     ) -> None:
         """Other values from now on, above those of the configuration.
 
         Args:
             values: by dotted key, as ``config.tuning.retune`` takes them.
-            seconds: for how long; None: until superd ends, or ``untune``.
+            seconds: for how long; None: until superd ends, or they are reset.
             saved: they are being written into the configuration too: once that is read anew, they are its own.
+            reset: all that was tuned before is taken back.
 
         Raises:
             ConfigError: with every fault of the values, or the service is off; nothing was changed.
@@ -128,15 +135,15 @@ class Policies:
         if ruled is None:
             raise ConfigError([Fault("tune", service.settings.name, "the service is off", "mend it first")])
         until = None if seconds is None else self._clock() + seconds
-        tuning = ruled.tuning.set(values, until, saved=saved)
+        before = Tuning() if reset else ruled.tuning
+        tuning = before.set(values, until, saved=saved)
         self._rules(ruled, tuning)
+        if tuning.note_bytes > MAX_NOTE_BYTES:
+            problem = f"all that is tuned would take {tuning.note_bytes} bytes of {MAX_NOTE_BYTES}"
+            raise ConfigError(
+                [Fault("tune", service.settings.name, problem, "write it in the configuration and reload")]
+            )
         self._keep(ruled, tuning)
-
-    def untune(self, service: Service) -> None:
-        """The values of the configuration again."""
-        ruled = self._ruled.get(service.id)
-        if ruled is not None:
-            self._keep(ruled, Tuning())
 
     def _keep(self, ruled: Ruled, tuning: Tuning) -> None:
         """Put a tuning into force, and have the master keep it for the next acceptor."""

@@ -93,9 +93,13 @@ class PolicyCommands:
         if not isinstance(values, dict) or not (seconds is None or is_span):
             return _refuse("not a request that this superd knows")
         try:
-            if request.get("reset"):
-                self._policies.untune(service)
-            self._policies.tune(service, _dotted(values), seconds, saved=bool(request.get("saved")))
+            self._policies.tune(
+                service,
+                _dotted(values),
+                seconds,
+                saved=bool(request.get("saved")),
+                reset=bool(request.get("reset")),
+            )
         except ConfigError as error:
             return {"ok": False, "error": "faults", "lines": [str(fault) for fault in error.faults]}
         return {

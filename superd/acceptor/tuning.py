@@ -8,6 +8,9 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+MAX_NOTE_BYTES = 60 * 1024
+"""What the master keeps of a service (``Tuned``), quoted as the wire has it."""
+
 _LAST = 2.0**53
 """No time is later, in seconds since the epoch."""
 
@@ -70,6 +73,11 @@ class Tuning:
     def note(self) -> str:
         """As text; empty when there is nothing to say."""
         return json.dumps(self.as_dict()) if self else ""
+
+    @property
+    def note_bytes(self) -> int:
+        """How long the note is on the wire."""
+        return len(json.dumps(self.note()))
 
     def as_dict(self) -> dict[str, Any]:
         return {
