@@ -225,7 +225,7 @@ def _show_limits(answer: Answer) -> None:
 
 
 def _show_bans(answer: Answer) -> None:
-    print(bans_text(answer["bans"]))
+    print(bans_text(answer["bans"], answer["more"]))
 
 
 def _show_unban(answer: Answer) -> None:

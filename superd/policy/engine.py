@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from superd.policy.access import AccessList, Verdict
 from superd.policy.buckets import Bucket, SourceBuckets
 from superd.policy.decision import ADMITTED, REFUSED, UNIX, Client, Decision, Total
-from superd.policy.networks import Network, NetworkTable, parse_network, source_key, source_text
+from superd.policy.networks import Network, NetworkTable, parse_network, source_key, source_network
 from superd.policy.outcome import Outcome
 from superd.policy.penalties import Ban, Penalties
 from superd.policy.reason import Reason
@@ -63,12 +63,13 @@ class Engine:
     def retune(self, limits: Limits, access: Access, proxy_protocol: ProxyProtocol, now: int) -> None:
         """Other rules from now on. What was taken stays taken, and who is penalised stays so.
 
-        With another ``source_prefix`` the sources are others, so their buckets and penalties begin anew.
+        With another ``source_prefix`` the sources are others, so all that is known of them begins anew.
         """
         same_sources = _prefixes(limits) == _prefixes(self.limits)
         if not same_sources:
             self._sources = None
             self._penalties = Penalties(limits, limits.max_sources)
+            self.busiest = Busiest()
         self._set(limits, access, proxy_protocol, now)
         if not same_sources:
             self._count_sources()
@@ -309,9 +310,14 @@ class Engine:
 
     def source(self, key: int) -> str:
         """A source as one writes it: an address, a network, or ``uid:1000``."""
-        if key & _UNIX_KEY:
-            return f"uid:{key ^ _UNIX_KEY}"
-        return source_text(key, *_prefixes(self.limits))
+        return f"uid:{key ^ _UNIX_KEY}" if key & _UNIX_KEY else str(self._network(key))
+
+    def _network(self, key: int) -> Network:
+        return source_network(key, *_prefixes(self.limits))
+
+    def ban(self, client: Client, now: int) -> Ban | None:
+        """The ban of a client's source; None when it is not penalised."""
+        return self._penalties.ban(self.key(client), now)
 
     def bans_of(self, source: str, now: int) -> list[Ban]:
         """The bans of a source, or of all that share an address with a network.
@@ -325,7 +331,7 @@ class Engine:
         return [
             ban
             for ban in self.bans(now)
-            if not ban.key & _UNIX_KEY and network.overlaps(parse_network(self.source(ban.key)))
+            if not ban.key & _UNIX_KEY and network.overlaps(self._network(ban.key))
         ]
 
     def pardon(self, key: int) -> bool:

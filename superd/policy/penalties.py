@@ -103,7 +103,12 @@ class Penalties:
         """Every source that is being refused."""
         for key, record in self._records.items():
             if now < record.until:
-                yield Ban(key, record.until - now, record.strikes if now < record.forget else 0)
+                yield _ban(key, record, now)
+
+    def ban(self, key: int, now: int) -> Ban | None:
+        """That of one source; None when it is not being refused."""
+        record = self._records.get(key)
+        return _ban(key, record, now) if record is not None and now < record.until else None
 
     def _record(self, key: int, now: int) -> _Record | None:
         """A source's record, made if need be; None when there is no room for another."""
@@ -126,6 +131,10 @@ class Penalties:
                 return
         if len(self._records) >= self._most:
             self._next_sweep = now + _SWEEP_NS
+
+
+def _ban(key: int, record: _Record, now: int) -> Ban:
+    return Ban(key, record.until - now, record.strikes if now < record.forget else 0)
 
 
 def _is_held(record: _Record, now: int) -> bool:

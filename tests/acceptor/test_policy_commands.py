@@ -15,7 +15,7 @@ from superd.acceptor.policies import Policies
 from superd.acceptor.policy_commands import PolicyCommands
 from superd.policy.decision import Client
 from superd.policy.networks import parse_address
-from superd.policy.rules import NS_PER_S, Access, Limits, ProxyProtocol, Rate
+from superd.policy.rules import NS_PER_S, UNLIMITED, Access, Limits, ProxyProtocol, Rate
 from superd.wire.codec import Direction
 from superd.wire.policies import ServicePolicy, Tuned
 from superd.wire.table import Role
@@ -108,3 +108,64 @@ async def test_a_note_that_is_none_is_given_up_with_a_word() -> None:
             at.tell(Limits(), tuned=note)
             assert "what was tuned is given up" in shop.logged()
             assert shop.service.engine.limits == Limits()
+
+
+@clocked
+async def test_another_prefix_of_sources_is_told_in_whole_numbers() -> None:
+    """Keys of sources mean something under their own prefix alone; under another one they were too large to spell."""
+    for address, key in (("192.0.2.1", "source_prefix_ipv4"), ("2001:db8::1", "source_prefix_ipv6")):
+        with desk() as at:
+            engine = at.shop.service.engine
+            engine.offer(Client(1, *parse_address(address)), 0)
+            for bits in (16, 8, 32):
+                answer = await at.tune({key: bits})
+                assert answer["ok"] and answer["services"]["ftp"]["use"]["max_connections"]["used"] == 1
+                assert (await at.ask("limits"))["ok"]
+
+
+# --- who-may and bans ---
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "::ffff:0.0.0.0", "255.255.255.255", "192.0.2.1", "ff02::1%2"])
+@clocked
+async def test_who_may_answers_about_every_address(address: str) -> None:
+    with desk() as at:
+        assert (await at.ask("who-may", address=address))["allowed"]
+
+
+@pytest.mark.parametrize("time", [1e300, -1e300, 10**4_000, math.inf, math.nan, "noon", [], -6e10, 0, 2.5e11])
+@clocked
+async def test_who_may_answers_about_every_time(time: object) -> None:
+    with desk() as at:
+        answer = await at.ask("who-may", address="192.0.2.1", at=time)
+        assert answer["ok"] or answer["lines"] == ["no such time"]
+
+
+@clocked
+async def test_a_client_from_nowhere_that_is_penalised_is_in_nobodys_way() -> None:
+    """A proxy may name 0.0.0.0 as its client, which no list of addresses may hold."""
+    limits = Limits(rate_per_source=Rate(1, 3_600 * NS_PER_S), penalty_s=600.0, source_prefix_ipv6=128)
+    with desk(limits) as at:
+        engine = at.shop.service.engine
+        for address in ("0.0.0.0", "::", "192.0.2.1"):
+            client = Client(1, *parse_address(address))
+            for _ in range(2):
+                engine.offer(client, 10**18)
+        told = (await at.ask("bans"))["bans"]
+        assert {ban["source"] for ban in told} == {"0.0.0.0", "::", "192.0.2.1"}
+        assert (await at.ask("who-may", address="192.0.2.1"))["penalised"]["source"] == "192.0.2.1"
+        assert (await at.ask("who-may", address="0.0.0.0"))["penalised"]["source"] == "0.0.0.0"
+        freed = (await at.ask("unban", source="192.0.2.0/24"))["freed"]
+        assert [one["source"] for one in freed] == ["192.0.2.1"]
+        assert len((await at.ask("unban", source="0.0.0.0/0"))["freed"]) == 1
+
+
+@clocked
+async def test_no_more_bans_are_spelt_out_than_anybody_reads() -> None:
+    limits = Limits(UNLIMITED, rate_per_source=Rate(1, 3_600 * NS_PER_S), penalty_s=600.0)
+    with desk(limits) as at:
+        for number in range(1_200):
+            for _ in range(2):
+                at.shop.service.engine.offer(Client(number, 4, number), 10**18)
+        answer = await at.ask("bans")
+        assert (len(answer["bans"]), answer["more"]) == (1_000, 200)
