@@ -84,7 +84,9 @@ class Engine:
         self._trusted = _table(proxy_protocol.accept_from)
         self._penalties.retune(limits, limits.max_sources)
         self._bucket, old = _bucket(limits.rate, limits.burst), self._bucket
-        if self._bucket is not None and old is not None:
+        if self._bucket is None:
+            self._tat = 0  # it counts in ticks of its own bucket, and means nothing to the next one
+        elif old is not None:
             self._tat = old.converted(self._tat, now, self._bucket)
         of_source = _bucket(limits.rate_per_source, limits.burst_per_source)
         if of_source is None:
