@@ -14,7 +14,8 @@ from attrs import define, frozen
 from superd.policy.rules import NS_PER_S, Limits
 
 _SWEEP_NS = NS_PER_S
-"""A table that is full of penalised sources is not looked through again for that long."""
+"""A table that is nearly full of penalised sources is not looked through again for that long: a stranger who fills it
+would else have it looked through for each place that becomes free."""
 
 
 @define
@@ -129,8 +130,7 @@ class Penalties:
             self._records = {key: record for key, record in self._records.items() if is_kept(record, now)}
             if len(self._records) <= self._most // 2:
                 return
-        if len(self._records) >= self._most:
-            self._next_sweep = now + _SWEEP_NS
+        self._next_sweep = now + _SWEEP_NS
 
 
 def _ban(key: int, record: _Record, now: int) -> Ban:
