@@ -351,8 +351,7 @@ def _table(texts: tuple[str, ...]) -> NetworkTable[Network] | None:
     if not texts:
         return None
     table: NetworkTable[Network] = NetworkTable()
-    for text in texts:
-        network = parse_network(text)
+    for network in sorted(map(parse_network, texts), key=Network.order):
         table.add(network, network)
     return table
 

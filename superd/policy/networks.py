@@ -40,6 +40,10 @@ class Network:
     value: int
     length: int
 
+    def order(self) -> tuple[int, int, int]:
+        """What to sort by for ``NetworkTable.add``."""
+        return self.version, self.value, self.length
+
     @property
     def is_single(self) -> bool:
         """Whether it is one address."""

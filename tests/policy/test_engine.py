@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from attrs import evolve
 from superd.policy.access import Verdict
 from superd.policy.decision import UNIX, Client, Total
 from superd.policy.engine import NEVER, PLENTY, Engine
-from superd.policy.networks import parse_address
+from superd.policy.networks import address_text, parse_address
 from superd.policy.outcome import Outcome
 from superd.policy.reason import Reason
 from superd.policy.rules import (
@@ -229,6 +231,17 @@ def test_only_trusted_proxies_are_to_send_headers() -> None:
     assert made.expects_header(*parse_address("10.1.2.3"))
     assert not made.expects_header(*parse_address("192.0.2.1"))
     assert not engine().expects_header(*parse_address("10.1.2.3"))
+
+
+def test_a_long_list_in_disorder_is_read_in_no_time() -> None:
+    """The acceptor serves nobody meanwhile, and the master replaces one that does not answer for four seconds."""
+    numbers = list(range(50_000))
+    random.Random(1).shuffle(numbers)
+    networks = tuple(address_text(4, (10 << 24) + 2 * number + 1) for number in numbers)
+    began = time.process_time()
+    made = Engine(evolve(OPEN, exempt=networks), Access(), ProxyProtocol(networks), Total())
+    assert time.process_time() - began < 3
+    assert made.expects_header(4, (10 << 24) + 1) and not made.expects_header(4, 10 << 24)
 
 
 # --- queueing ---
