@@ -139,7 +139,7 @@ def test_a_text_that_could_not_be_passed_on_is_not_taken() -> None:
     kind = there.by_message[Tuned].kind
     assert there.decode(bytes((kind,)) + b'[1,"\\udcff"]', 0) == Tuned(1, "\udcff"), "a byte that is not UTF-8"
     for text in (b"\\ud800", b"\\udfff", b"x\\udbff"):
-        with pytest.raises(WireError, match="Tuned.tuned"):
+        with pytest.raises(WireError, match=r"Tuned\.tuned"):
             there.decode(bytes((kind,)) + b'[1,"' + text + b'"]', 0)
 
 
