@@ -108,7 +108,9 @@ class Accepting:
         self._poll = poll
         self._exhausted = exhausted
         self._took = took
-        self._headers = Headers(poller, timers, self._announced, self._ill_announced)
+        self._headers = Headers(
+            poller, timers, self._announced, self._ill_announced, lambda: max(1, dispatch.credits // 2)
+        )
 
     def new_id(self) -> int:
         self._next_id += 1
