@@ -44,7 +44,7 @@ class Policies:
         clock: wall clock, seconds since the epoch.
         ask: has a host name looked up.
         say: tells the master.
-        poll: asked to look again at whether a service is to be polled.
+        look_again: asked whether a service may be polled now, or an instance of it started.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Policies:
         clock: Callable[[], float],
         ask: Callable[[str, Answer], None],
         say: Callable[[object], None],
-        poll: Callable[[Service], None],
+        look_again: Callable[[Service], None],
     ) -> None:
         self.total = Total()
         self._log = log
         self._timers = timers
         self._clock = clock
         self._say = say
-        self._poll = poll
+        self._look_again = look_again
         self._ruled: dict[int, Ruled] = {}
         self._hosts = Hosts(log)
         self._names = Names(log, timers, ask, self._wanted_names, self._name_changed)
@@ -217,7 +217,7 @@ class Policies:
         is_known = self._names.is_settled(self._names_of(ruled)) and not (asks and engine.ask_hosts is None)
         service.unready = "" if is_known else "names"
         self._tell_hour(ruled)
-        self._poll(service)
+        self._look_again(service)
 
     # --- names ---
 

@@ -126,7 +126,7 @@ class Acceptor:
     def _assemble(self, settings: Settings) -> None:
         self.log = Logger(Sink(SinkKind.STDERR, os.dup(2)), self.clock)
         self.dispatch = Dispatch(settings.credits, self.timers, self._want_spawner, self._lost, self.poll)
-        self.policies = Policies(self.log, self.timers, self.clock, self._ask_name, self.say, self.poll)
+        self.policies = Policies(self.log, self.timers, self.clock, self._ask_name, self.say, self._look_again)
         refusals = Refusals(self.log)
         self.accepting = Accepting(
             settings.epoch,
