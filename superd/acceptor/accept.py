@@ -121,7 +121,7 @@ class Accepting:
         service = listener.service
         batch: list[tuple[int, bytes, int]] = []
         now = monotonic_ns()
-        room = min(listener.burst, self._dispatch.room(service), service.engine.room(now) - service.newcomers)
+        room = min(listener.burst, self._dispatch.room(service), service.engine.room(now) - service.unjudged)
         for _ in range(room):
             try:
                 descriptor, address = accept4(listener.sock)

@@ -105,7 +105,7 @@ class Entrances:
         if not service.engine.queues:
             return True
         now = monotonic_ns()
-        if service.engine.room(now) > service.newcomers:
+        if service.engine.room(now) > service.unjudged:
             self._leave_crowd(service)
             return True
         if service.crowded is None:

@@ -72,6 +72,7 @@ class Headers:
         if len(waiting) >= self._most():
             self._make_room([one for one in waiting if not one.is_read])
         service.newcomers += 1
+        service.unjudged += 1
         self._waiting.setdefault(service, {})[announced] = None
         seconds = service.engine.proxy_protocol.timeout_s
         announced.timer = self._timers.after(
@@ -132,6 +133,7 @@ class Headers:
         if not waiting:
             del self._waiting[service]
         service.newcomers -= 1
+        service.unjudged -= 1
 
     def forget(self, listener: Listener) -> None:
         """A listener is closed for good: who waits there for a header is let go."""
