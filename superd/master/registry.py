@@ -77,10 +77,10 @@ class Registry:
     def by_name(self) -> dict[str, Managed]:
         return {managed.service.name: managed for managed in self.services.values()}
 
-    def asking_hosts(self) -> list[Service]:
+    def asking_hosts(self) -> list[Managed]:
         """Services whose clients hosts.allow and hosts.deny decide about."""
-        services = (managed.service for managed in self.services.values())
-        return [service for service in services if service.enabled and service.access.hosts_access]
+        every = self.services.values()
+        return [one for one in every if one.service.enabled and one.service.access.hosts_access]
 
     # --- coming up ---
 
