@@ -114,7 +114,7 @@ TABLE: tuple[Row, ...] = (
     Row(12, DumpState, _M, _A),
     Row(13, Ping, _M, _A),
     Row(14, PeerSocket, _M, _A, max_descriptors=1),
-    Row(15, ServicePolicy, _M, _A, max_bytes=4096 * KIB),
+    Row(15, ServicePolicy, _M, _A, max_bytes=6144 * KIB),
     Row(16, HostsFiles, _M, _A, max_bytes=8192 * KIB),
     Row(20, Ready, _A, _M, _STARTING),
     Row(21, SpawnerWanted, _A, _M, _SERVING),

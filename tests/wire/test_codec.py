@@ -12,7 +12,9 @@ from helpers.messages import descriptors_of, messages
 from hypothesis import given
 from hypothesis import strategies as st
 
+from superd.config.policy_checks import MAX_LIST_BYTES
 from superd.errors import WireError
+from superd.master.policies import MAX_BANNER_BYTES
 from superd.policy.rules import Access, Limits, ProxyProtocol, Rate
 from superd.wire.codec import Direction, encode_connection, join_connections
 from superd.wire.datagrams import MAX_DATAGRAM_BYTES, Deliver
@@ -141,6 +143,15 @@ def test_a_text_that_could_not_be_passed_on_is_not_taken() -> None:
     for text in (b"\\ud800", b"\\udfff", b"x\\udbff"):
         with pytest.raises(WireError, match=r"Tuned\.tuned"):
             there.decode(bytes((kind,)) + b'[1,"' + text + b'"]', 0)
+
+
+def test_the_most_that_a_configuration_may_say_of_a_policy_fits_its_message() -> None:
+    """Every item costs two quotes and a comma, and every character of a banner or a note up to six bytes."""
+    access = Access(allow=("a",) * MAX_LIST_BYTES)
+    banner = "\x01" * MAX_BANNER_BYTES
+    policy = ServicePolicy(1, Limits(), access, ProxyProtocol(), banner, banner, "\x01" * 64 * 1024)
+    there = Direction.of(Role.MASTER, Role.ACCEPTOR)
+    assert there.decode(there.encode(policy), 0) == policy
 
 
 # --- direction and phase ---
