@@ -249,6 +249,7 @@ class Acceptor:
         service = self.services[message.service]
         service.retired = True
         self.entrances.close(service)
+        self.children.lost(service, self.dispatch.drop_parked(service))  # a retiring spawner takes no more
         self._end_instance(service)
         for spawner in service.spawners.values():
             spawner.retiring = True
@@ -257,7 +258,6 @@ class Acceptor:
     def _bury(self, service: Service) -> None:
         """Forget a service that is gone, once its last spawner is."""
         if service.retired and not service.spawners:
-            self.dispatch.drop_parked(service)
             service.engine.close()
             self.policies.forget(service)
             if service.work is not None:
