@@ -77,10 +77,9 @@ def _check(file: str, *, system: bool) -> int:
     try:
         config = load(file, system=system)
     except ConfigError as error:
-        known = {fault.key for fault in error.faults}
         uid = inspect_settings(SuperdSettings(), file)[0] if system else None
         lacking = _lacking(error.services, uid) if system else []
-        raise ConfigError((*error.faults, *(one for one in lacking if one.key not in known))) from error
+        raise ConfigError((*error.faults, *_unsaid(lacking, error.faults))) from error
     main = config.files[0]
     for warning in config.warnings:
         print(f"superd: warning: {warning}", file=sys.stderr)
@@ -92,6 +91,16 @@ def _check(file: str, *, system: bool) -> int:
     count = len(config.services)
     print(f"superd: {main}: {count} service{'' if count == 1 else 's'}, no faults")
     return Exit.OK
+
+
+def _unsaid(lacking: Iterable[Fault], known: Iterable[Fault]) -> list[Fault]:
+    """What the machine lacks, less what a faulty key explains. But one word of ``exec`` does not explain another."""
+    keys, said = {fault.key for fault in known}, {(fault.key, fault.value) for fault in known}
+    return [
+        one
+        for one in lacking
+        if one.key not in keys or (one.key.endswith(".exec") and (one.key, one.value) not in said)
+    ]
 
 
 def _lacking(services: Iterable[Service], acceptor_uid: int | None) -> list[Fault]:

@@ -75,10 +75,9 @@ def _unusable_keys(draft: Draft) -> Iterator[Fault]:
 
 
 def _relative_program(draft: Draft) -> Iterator[Fault]:
-    argv = draft.values.get("exec")
-    if isinstance(argv, tuple) and not argv[0].startswith("/") and not draft.is_written("exec_path"):
+    if draft.program and not draft.program.startswith("/") and not draft.is_written("exec_path"):
         remedy = "write the program's path, or give it as exec_path"
-        yield draft.place_of("exec").fault("exec", "not an absolute path", remedy, argv[0])
+        yield draft.place_of("exec").fault("exec", "not an absolute path", remedy, draft.program)
 
 
 def _acceptors_user(draft: Draft, superd_user: str) -> Iterator[Fault]:

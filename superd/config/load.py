@@ -98,8 +98,8 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
     faults += [fault for draft in drafts for fault in checks.check_service(draft, superd_user)]
     faults += checks.check_together(drafts)
     if faults:
-        legible = [_legible(draft) for draft in drafts if "exec" in draft.values]
-        raise ConfigError(tuple(dict.fromkeys(faults)), legible)  # a default's fault shows in every service
+        # a default's fault shows in every service
+        raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
     services = {draft.name: build(draft) for draft in drafts}
     warnings = [*checks.warnings(main.place.file, services.values(), drafts), *orphans(overrides, services)]
     return Config(
@@ -117,7 +117,7 @@ def _settings(values: dict[str, object]) -> SuperdSettings:
 
 def _legible(draft: Draft) -> Service:
     """A service as far as its faults let it be made out."""
-    own = {"listen": (), **draft.values}
+    own = {**draft.values, "listen": draft.listens, "exec": (draft.program,)}
     return build(evolve(draft, tables={**draft.tables, SERVICE: own}))
 
 

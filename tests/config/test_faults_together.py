@@ -29,6 +29,15 @@ def test_two_services_cannot_listen_on_the_same_address(faults: Faults, one: str
     assert faults(text) == [f'services.b.listen = "{two}": services.a listens there too; {remedy}']
 
 
+def test_an_address_beside_a_faulty_one_clashes_all_the_same(faults: Faults) -> None:
+    text = '[services.a]\nlisten = [5, "tcp://*:80"]\nexec = ["/a"]\n'
+    text += '[services.b]\nlisten = ["tcp://*:80"]\nexec = ["/b"]'
+    assert faults(text) == [
+        'services.a.listen = 5: not a string; write "5"',
+        'services.b.listen = "tcp://*:80": services.a listens there too; use another port, or reuse_port in both',
+    ]
+
+
 @pytest.mark.parametrize(
     ("one", "two"),
     [
