@@ -268,9 +268,10 @@ Values of
 are never shown.
 A key that is spelt as
 .Xr systemd.socket 5 ,
-.Xr xinetd.conf 5
-or
+.Xr xinetd.conf 5 ,
 .Xr launchd.plist 5
+or
+.Xr setsockopt 2
 spells it is a fault that names superd's own.
 .Pp
 Three things are allowed, but warned of: a configuration without services, an override without its service, and
