@@ -27,7 +27,7 @@ from superd.config.files import parse_toml, read_stream, read_trusted
 from superd.config.findings import Place, RejectedError, toml_key
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
-from superd.config.places import override_file
+from superd.config.places import control_socket, override_file
 from superd.config.schema import LATER, SERVICE, TABLES
 from superd.errors import ConfigError, Fault
 
@@ -96,7 +96,8 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
     superd_user = str(settings.get("user", SuperdSettings().user))
     faults += checks.check_settings(top, superd_user)
     faults += [fault for draft in drafts for fault in checks.check_service(draft, superd_user)]
-    faults += checks.check_together(drafts)
+    control = control_socket(str(settings.get("control", SuperdSettings().control)), os.geteuid(), os.environ)
+    faults += checks.check_together(drafts, control)
     if faults:
         # a default's fault shows in every service
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])

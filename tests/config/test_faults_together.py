@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from superd.config.load import load
+from superd.config.places import CONTROL_SOCKET, control_socket
 from superd.errors import ConfigError
 
 from .conftest import Faults, Write
@@ -51,6 +54,27 @@ def test_an_address_beside_a_faulty_one_clashes_all_the_same(faults: Faults) -> 
 def test_different_addresses_do_not_clash(write: Write, one: str, two: str) -> None:
     text = f'[services.a]\nlisten = ["{one}"]\nexec = ["/a"]\n[services.b]\nlisten = ["{two}"]\nexec = ["/b"]'
     assert len(load(write("superd.toml", text)).services) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "listen"),
+    [
+        ('[superd]\ncontrol = "/run/x.sock"\n', "unix:///run/x.sock"),
+        ('[superd]\ncontrol = "/run/x.sock"\n', "unix-seqpacket:///run//x.sock"),
+        ("", "unix://{default}"),
+    ],
+)
+def test_no_service_listens_where_superctl_asks(faults: Faults, settings: str, listen: str) -> None:
+    default = control_socket(CONTROL_SOCKET, os.geteuid(), os.environ)
+    control, listen = "/run/x.sock" if settings else default, listen.format(default=default)
+    text = f'{settings}[services.a]\nlisten = ["tcp://*:80", "{listen}"]\nexec = ["/a"]\n'
+    fault = f'superd.control = "{control}" is there; use another path for one of them'
+    assert faults(text) == [f'services.a.listen = "{listen}": {fault}']
+
+
+def test_a_service_that_is_off_may_name_the_control_socket(write: Write) -> None:
+    text = '[superd]\ncontrol = "/run/x"\n[services.a]\nlisten = ["unix:///run/x"]\nexec = ["/a"]\nenabled = false\n'
+    assert len(load(write("superd.toml", text)).services) == 1
 
 
 def _faults_of(path: str) -> list[str]:
