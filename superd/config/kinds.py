@@ -29,7 +29,7 @@ MAX_LISTENS = 500
 """Addresses of one service, for the same reason."""
 
 _OWNED_NAMES = ("PROTO", "SUPERD_SERVICE")
-_OWNED_PREFIXES = ("LISTEN_", "REMOTE_", "TCPLOCAL", "TCPREMOTE")
+_OWNED_PREFIXES = ("LISTEN_", "REMOTE_", "TCPLOCAL", "TCPREMOTE", "UDPLOCAL", "UDPREMOTE", "UNIXREMOTE")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ACCOUNT = re.compile(r"[^\s:/\0-][^\s:/\0]{0,254}")
 _FD_NAME = re.compile(r"[!-9;-~][ -9;-~]{0,254}")
@@ -268,9 +268,14 @@ def _variable(value: object) -> str:
     text = text_of(value)
     if not _VARIABLE.fullmatch(text):
         raise reject("not a variable's name", "use letters, digits and _")
-    if text in _OWNED_NAMES or text.startswith(_OWNED_PREFIXES):
+    if is_owned(text):
         raise reject("superd sets it", "remove it")
     return text
+
+
+def is_owned(variable: str) -> bool:
+    """Whether a variable of a child's environment is superd's alone: what a program reads there must be true."""
+    return variable in _OWNED_NAMES or variable.startswith(_OWNED_PREFIXES)
 
 
 def _environment(value: object) -> dict[str, str]:

@@ -236,13 +236,13 @@ reads them; not with
 .El
 .Pp
 Those of this list are superd's alone:
-.Ic environment
+.Ic environment , pass_environment
 and
-.Ic pass_environment
+.Ic environment_file
 cannot set them, nor any other that begins with
-.Ev LISTEN_ , REMOTE_ , TCPLOCAL
+.Ev LISTEN_ , REMOTE_ , TCPLOCAL , TCPREMOTE , UDPLOCAL , UDPREMOTE
 or
-.Ev TCPREMOTE .
+.Ev UNIXREMOTE .
 """
 
 TAIL = r"""

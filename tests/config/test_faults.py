@@ -78,6 +78,9 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
             'pass_environment = "A B": not a variable\'s name; use letters, digits and _',
         ),
         ('pass_environment = ["LISTEN_FDS"]', 'pass_environment = "LISTEN_FDS": superd sets it; remove it'),
+        ('pass_environment = ["UDPREMOTEIP"]', 'pass_environment = "UDPREMOTEIP": superd sets it; remove it'),
+        ('environment = { UDPLOCALIP = "x" }', "environment.UDPLOCALIP: superd sets it; remove it"),
+        ('environment = { UNIXREMOTEPID = "x" }', "environment.UNIXREMOTEPID: superd sets it; remove it"),
         ("environment = []", 'environment: not a table; write { NAME = "value" }'),
         ("environment = { PORT = 80 }", 'environment.PORT: not a string; write it as "…"'),
         (
