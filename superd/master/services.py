@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from attrs import define, field
@@ -9,7 +10,7 @@ from attrs import define, field
 from superd.config.model import Mode, Service
 from superd.config.traits import traits_of
 from superd.kernel.endpoints import Endpoint
-from superd.kernel.identity import Identity
+from superd.kernel.identity import Identity, resolve
 from superd.kernel.listen import FileId
 from superd.master.loop import Timer
 from superd.wire.fds import Link, pair
@@ -122,5 +123,6 @@ class Managed:
 
 
 def user_text(service: Service) -> str:
-    """``user`` or ``user:group``, as one would write it."""
-    return f"{service.user}:{service.group}" if service.group else service.user
+    """``user`` or ``user:group``, as one would write it; who names none is served by an ordinary user's superd."""
+    user = service.user or (resolve("").user if os.geteuid() else "")
+    return f"{user}:{service.group}" if service.group else user

@@ -302,6 +302,7 @@ def test_an_ordinary_user_serves_high_ports_as_himself_and_only_that(address: st
             assert re.search(r"^Uid:\t1\t1\t1\t1$", status, re.MULTILINE)
             assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
             assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
+        assert superd.status("echo")["user"] == "daemon"
         fault = superd.status("other")["fault"]
         assert "only root can run it as another user; start superd as root, or leave user out" in fault
         reason = superd.status("low")["broken"][f"tcp://{address}:7"]
