@@ -12,9 +12,12 @@ import difflib
 import functools
 import glob
 import os
+import pwd
 import re
+import shlex
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Literal, TextIO
 
 from attrs import evolve, frozen
@@ -71,7 +74,7 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
     Args:
         path: the main file; ``-`` reads ``stdin``.
         system: False leaves out what depends on this machine: owners of files, service names (their port is
-            then 0).
+            then 0), the acceptor's user.
         stdin: what ``-`` reads; None means ``sys.stdin``.
         drop_in: the file of overrides, when it is not to be the usual one.
 
@@ -103,6 +106,8 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
     services = {draft.name: build(draft) for draft in drafts}
     warnings = [*checks.warnings(main.place.file, services.values(), drafts), *orphans(overrides, services)]
+    if system and "user" in settings:
+        warnings += _absent_user(top, superd_user)
     return Config(
         settings=_settings(settings),
         services=services,
@@ -114,6 +119,17 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
 def _settings(values: dict[str, object]) -> SuperdSettings:
     fields = {TABLES["superd"][name].field: value for name, value in values.items()}
     return SuperdSettings(**fields)  # type: ignore[arg-type] # the schema's types
+
+
+def _absent_user(place: Place, superd_user: str) -> Iterator[Fault]:
+    """A warning when the acceptor's user is written and does not exist. Only root's acceptor becomes another."""
+    if os.geteuid() != 0 or (superd_user.isascii() and superd_user.isdigit()):
+        return
+    try:
+        pwd.getpwnam(superd_user)
+    except KeyError:
+        remedy = f"create it with: useradd --system {shlex.quote(superd_user)}"
+        yield place.fault("user", "no such user; an unused uid is taken instead", remedy, superd_user)
 
 
 def _legible(draft: Draft) -> Service:

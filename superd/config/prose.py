@@ -274,8 +274,11 @@ or
 .Xr setsockopt 2
 spells it is a fault that names superd's own.
 .Pp
-Three things are allowed, but warned of: a configuration without services, an override without its service, and
-services with different programs that run as the same user, since they can attack each other.
+Four things are allowed, but warned of: a configuration without services, an override without its service, a user
+of
+.Ic [superd]
+that is written and does not exist, and services with different programs that run as the same user, since they can
+attack each other.
 .Sh SEE ALSO
 .Xr hosts_access 5 ,
 .Xr systemd.time 7 ,
