@@ -112,6 +112,7 @@ class Managed:
             mode=service.mode.value,
             user=user_text(service),
             program=service.exec,
+            exec_path=service.exec_path,
             listen=tuple(listen.text for listen in service.listen),
             traits=tuple(sorted(traits_of(service))),
             runtime_max_s=service.runtime_max_s,

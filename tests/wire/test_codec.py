@@ -57,7 +57,18 @@ def example(row: Row) -> tuple[bytes, int]:
 
 
 _SETTINGS = ServiceSettings(
-    "ftp", "nowait", "ftp", ("ftpd", "-l"), ("tcp://*:21",), ("nowait", "tcp"), -1.0, -1.0, 10.0, 15, "log"
+    "ftp",
+    "nowait",
+    "ftp",
+    ("ftpd", "-l"),
+    "/usr/sbin/ftpd",
+    ("tcp://*:21",),
+    ("nowait", "tcp"),
+    -1.0,
+    -1.0,
+    10.0,
+    15,
+    "log",
 )
 _EXAMPLES: dict[type, Any] = {
     Connections: Connections(((1, ANY_PEER),)),
