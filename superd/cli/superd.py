@@ -19,7 +19,7 @@ from superd.errors import ConfigError, Exit, Fault
 from superd.kernel import linux
 from superd.kernel.identity import IdentityError
 from superd.master.births import BirthError
-from superd.master.main import Master
+from superd.master.main import STEERING, Master
 from superd.master.outside import inspect_settings
 from superd.master.preflight import inspect
 from superd.spawner.main import main as spawner_life
@@ -133,8 +133,8 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
 
 def _clean_slate() -> None:
     """Nothing of whoever started us: no signal blocked or ignored (both survive exec, and would reach every
-    child), a known umask, no folder held busy."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    child), a known umask, no folder held busy. What is blocked now the master lets come when it has handlers."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, STEERING)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -150,6 +150,7 @@ def _go_to_background() -> int:
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     if os.fork():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STEERING)
         os.close(writer)
         os._exit(Exit.OK if os.read(reader, 1) else Exit.CONFIG)
     os.close(reader)
