@@ -140,7 +140,8 @@ class Control:
             return _bad_request(f"more than {MAX_REQUEST_BYTES} bytes")
         try:
             request = json.loads(line)
-            json.dumps(request, allow_nan=False, ensure_ascii=False).encode()  # no NaN, no half surrogate pair
+            # neither NaN nor half of a surrogate pair
+            json.dumps(request, allow_nan=False, ensure_ascii=False).encode()
             name = request["command"]
             command = self.commands[name]
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -105,18 +105,17 @@ class Entrances:
         if not service.engine.queues:
             return True
         now = monotonic_ns()
+        self._leave_crowd(service)
         if service.engine.room(now) > service.unjudged:
-            self._leave_crowd(service)
             return True
-        if service.crowded is None:
-            at = service.engine.room_at(now)
-            seconds = LOOK_AGAIN_S if at == NEVER else (at - now) / NS_PER_S
-            service.crowded = self._timers.after(seconds, lambda: self._look_again(service))
+        at = service.engine.room_at(now)
+        seconds = LOOK_AGAIN_S if at == NEVER else (at - now) / NS_PER_S
+        service.crowded = self._timers.after(seconds, lambda: self._look_again(service))
         return False
 
     @staticmethod
     def _leave_crowd(service: Service) -> None:
-        """What it waited for may be days away, and the next time it may be something else."""
+        """What it waited for may be days away, and now it may be something else: its rate can have been changed."""
         if service.crowded is not None:
             service.crowded.cancel()
             service.crowded = None

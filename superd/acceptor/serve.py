@@ -126,7 +126,9 @@ class Acceptor:
     def _assemble(self, settings: Settings) -> None:
         self.log = Logger(Sink(SinkKind.STDERR, os.dup(2)), self.clock)
         self.dispatch = Dispatch(settings.credits, self.timers, self._want_spawner, self._lost, self.poll)
-        self.policies = Policies(self.log, self.timers, self.clock, self._ask_name, self.say, self._look_again)
+        self.policies = Policies(
+            self.log, self.timers, self.clock, self._ask_name, self.say, self._look_again
+        )
         refusals = Refusals(self.log)
         self.accepting = Accepting(
             settings.epoch,
@@ -143,7 +145,7 @@ class Acceptor:
         )
         self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, refusals, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
-        self.idle = Idle(self.poller, self.timers, self._instance_idle)
+        self.idle = Idle(self.poller, self.timers, lambda one: self._end_instance(one, Outcome.IDLE))
         self.entrances = Entrances(
             self.poller,
             self.timers,
@@ -241,9 +243,6 @@ class Acceptor:
         child = service.children.get(service.instance)
         if child is not None:
             self.children.end(service, child, why)
-
-    def _instance_idle(self, service: Service) -> None:
-        self._end_instance(service, Outcome.IDLE)
 
     def _service_down(self, message: ServiceDown, _: list[int]) -> None:
         service = self.services[message.service]

@@ -98,7 +98,7 @@ def parse_note(text: str) -> Tuning:
     try:
         note = json.loads(text)
         lasting, saved, passing = note["lasting"], note["saved"], note["passing"]
-        if not (isinstance(lasting, dict) and all(isinstance(key, str) for key in saved)):
+        if not (isinstance(lasting, dict) and isinstance(saved, list)):
             raise TypeError("other types than in a note")
         held = {key: _passing(*pair) for key, pair in passing.items()}
         return Tuning(lasting, frozenset(saved), held)

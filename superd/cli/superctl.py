@@ -174,7 +174,9 @@ def ask(path: str, request: Mapping[str, Any]) -> Answer:
     line = json.dumps(request).encode() + b"\n"
     if len(line) > MAX_REQUEST_BYTES:
         remedy = "write it in the configuration and reload"
-        raise ControlError(f"{len(line)} bytes, of which superd takes {MAX_REQUEST_BYTES}; {remedy}", Exit.USAGE)
+        raise ControlError(
+            f"{len(line)} bytes, of which superd takes {MAX_REQUEST_BYTES}; {remedy}", Exit.USAGE
+        )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.connect(path)

@@ -94,6 +94,16 @@ async def test_what_was_waited_for_under_another_rate_is_not_waited_for() -> Non
 
 
 @clocked
+async def test_a_token_of_another_rate_is_waited_for_no_longer_than_that_says() -> None:
+    async with porch(evolve(QUEUE, rate=Rate(1, DAY))) as at:
+        at.enter(1)
+        at.retune(evolve(QUEUE, rate=Rate(1, NS_PER_S // 4)))
+        assert not at.listener.polled, "what was taken stays taken"
+        left = min(when for when, _, timer in at.shop.timers._heap if timer.call) - trio.current_time()
+        assert left < 1
+
+
+@clocked
 async def test_a_service_that_is_gone_is_not_looked_at_again() -> None:
     async with porch(evolve(QUEUE, max_connections=1)) as at:
         at.enter(1)

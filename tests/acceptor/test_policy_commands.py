@@ -126,7 +126,9 @@ async def test_another_prefix_of_sources_is_told_in_whole_numbers() -> None:
 # --- who-may and bans ---
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "::ffff:0.0.0.0", "255.255.255.255", "192.0.2.1", "ff02::1%2"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "::", "::ffff:0.0.0.0", "255.255.255.255", "192.0.2.1", "ff02::1%2"]
+)
 @clocked
 async def test_who_may_answers_about_every_address(address: str) -> None:
     with desk() as at:

@@ -55,7 +55,12 @@ def test_what_is_no_assignment_is_refused(words: list[str]) -> None:
 def test_a_span_must_be_one_and_does_not_go_with_saving() -> None:
     assert tune_request(["rate=1/s"], "10min", save=False, reset=False)["seconds"] == 600
     rate = ["rate=1/s"]
-    for words, span, save in (([], None, False), (rate, "10", False), (rate, "0s", False), (rate, "10s", True)):
+    for words, span, save in (
+        ([], None, False),
+        (rate, "10", False),
+        (rate, "0s", False),
+        (rate, "10s", True),
+    ):
         with pytest.raises(UsageError):
             tune_request(words, span, save=save, reset=False)
     assert tune_request([], None, save=False, reset=True)["values"] == {}

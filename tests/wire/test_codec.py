@@ -150,7 +150,9 @@ def test_a_text_that_could_not_be_passed_on_is_not_taken() -> None:
     """The master keeps ``Tuned`` for the next acceptor: half of a surrogate pair would end it when it says so."""
     there = Direction.of(Role.ACCEPTOR, Role.MASTER)
     kind = there.by_message[Tuned].kind
-    assert there.decode(bytes((kind,)) + b'[1,"\\udcff"]', 0) == Tuned(1, "\udcff"), "a byte that is not UTF-8"
+    assert there.decode(bytes((kind,)) + b'[1,"\\udcff"]', 0) == Tuned(1, "\udcff"), (
+        "a byte that is not UTF-8"
+    )
     for text in (b"\\ud800", b"\\udfff", b"x\\udbff"):
         with pytest.raises(WireError, match=r"Tuned\.tuned"):
             there.decode(bytes((kind,)) + b'[1,"' + text + b'"]', 0)
