@@ -25,28 +25,22 @@ from superd.acceptor.policy_commands import PolicyCommands
 from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
+from superd.acceptor.roster import Roster
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.spawners import Requests, Spawners
 from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
-from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
-from superd.policy.rules import Access, Limits, ProxyProtocol
 from superd.wire.datagrams import PeerSocket
 from superd.wire.fds import Link, Received, close_all
 from superd.wire.messages import (
     DumpState,
-    ListenerDown,
-    ListenerUp,
     Ping,
     Pong,
     Ready,
     ReloadResult,
     Serve,
-    ServiceDown,
-    ServiceFaulty,
-    ServiceUp,
     Settings,
     SpawnerDown,
     SpawnerIdle,
@@ -56,7 +50,7 @@ from superd.wire.messages import (
     Stop,
     Stopped,
 )
-from superd.wire.policies import HostsFiles, ServicePolicy
+from superd.wire.policies import HostsFiles
 from superd.wire.table import Role
 
 LOG_FLUSH_S = 1.0
@@ -82,24 +76,7 @@ class Acceptor:
         self.stopping: Stop | None = None
         self._control_scope = trio.CancelScope()
         self._nursery: trio.Nursery
-        self._orders: Mapping[type, Callable[[Any, list[int]], None]] = {
-            Settings: self._settings,
-            ServiceUp: self._service_up,
-            ServicePolicy: lambda message, _: self.policies.told(self.services[message.service], message),
-            HostsFiles: lambda message, _: self.policies.hosts_told(message),
-            ServiceDown: self._service_down,
-            ServiceFaulty: self._service_faulty,
-            ListenerUp: self._listener_up,
-            ListenerDown: self._listener_down,
-            PeerSocket: lambda answer, descriptors: self.datagrams.answered(answer, descriptors),
-            SpawnerUp: self._spawner_up,
-            SpawnerDown: self._spawner_down,
-            Serve: self._serve,
-            ReloadResult: self._reload_result,
-            Stop: self._stop,
-            DumpState: self._dump_state,
-            Ping: lambda ping, _: self.say(Pong(ping.number)),
-        }
+        self._orders: Mapping[type, Callable[[Any, list[int]], None]]
 
     async def serve(self) -> None:
         """Serve until the master is gone or ends us."""
@@ -145,7 +122,9 @@ class Acceptor:
         )
         self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, refusals, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
-        self.idle = Idle(self.poller, self.timers, lambda one: self._end_instance(one, Outcome.IDLE))
+        self.idle = Idle(
+            self.poller, self.timers, lambda service: self.roster.end_instance(service, Outcome.IDLE)
+        )
         self.entrances = Entrances(
             self.poller,
             self.timers,
@@ -155,6 +134,16 @@ class Acceptor:
             self.instances,
             self.idle,
             lambda: self.serving and not self.stopping,
+        )
+        self.roster = Roster(
+            self.services,
+            self.policies,
+            self.dispatch,
+            self.children,
+            self.instances,
+            self.entrances,
+            lambda: self.serving,
+            self._look_again,
         )
         requests = Requests(
             stuck=lambda service, spawner: self.say(SpawnerStuck(service.id, spawner.number)),
@@ -168,6 +157,19 @@ class Acceptor:
         )
         table = {**self.commands.table(), **about_policy.table()}
         self.control = Control(table, _admission(settings), self._audit)
+        self._orders = {
+            **self.roster.orders(),
+            Settings: self._settings,
+            HostsFiles: lambda message, _: self.policies.hosts_told(message),
+            PeerSocket: self.datagrams.answered,
+            SpawnerUp: self._spawner_up,
+            SpawnerDown: self._spawner_down,
+            Serve: self._serve,
+            ReloadResult: self._reload_result,
+            Stop: self._stop,
+            DumpState: self._dump_state,
+            Ping: lambda ping, _: self.say(Pong(ping.number)),
+        }
 
     # --- the master ---
 
@@ -212,74 +214,6 @@ class Acceptor:
         with listener, scope:
             await self.control.serve(listener, self._nursery)
 
-    def _service_up(self, message: ServiceUp, descriptors: list[int]) -> None:
-        service = self.services.get(message.service)
-        if service is None:
-            service = self._add(message)
-        for descriptor in descriptors:
-            service.work = socket.socket(fileno=descriptor)
-        service.settings, service.fault = message.settings, ""
-        self.entrances.close(service)
-        self._retire_spawners(service)
-
-    def _add(self, message: ServiceUp | ServiceFaulty) -> Service:
-        engine = Engine(Limits(), Access(), ProxyProtocol(), self.policies.total)
-        service = self.services[message.service] = Service(message.service, message.settings, engine)
-        return service
-
-    def _retire_spawners(self, service: Service) -> None:
-        """What runs was started with other settings: instances end, connections go on."""
-        for spawner in service.spawners.values():
-            spawner.retiring = self.serving
-        if not self.serving:
-            return
-        self.instances.forget(service)
-        if service.retry is not None:
-            service.retry.cancel()
-            service.retry = None
-        self._end_instance(service)
-
-    def _end_instance(self, service: Service, why: Outcome = Outcome.STOPPED) -> None:
-        child = service.children.get(service.instance)
-        if child is not None:
-            self.children.end(service, child, why)
-
-    def _service_down(self, message: ServiceDown, _: list[int]) -> None:
-        service = self.services[message.service]
-        service.retired = True
-        self.entrances.close(service)
-        self.children.lost(service, self.dispatch.drop_parked(service))  # a retiring spawner takes no more
-        self._end_instance(service)
-        for spawner in service.spawners.values():
-            spawner.retiring = True
-        self._bury(service)
-
-    def _bury(self, service: Service) -> None:
-        """Forget a service that is gone, once its last spawner is."""
-        if service.retired and not service.spawners:
-            service.engine.close()
-            self.policies.forget(service)
-            if service.work is not None:
-                service.work.close()
-            del self.services[service.id]
-
-    def _service_faulty(self, message: ServiceFaulty, _: list[int]) -> None:
-        service = self.services.get(message.service)
-        if service is None:
-            service = self._add(message)
-        service.settings, service.fault = message.settings, message.reason
-        self.entrances.close(service)
-        self._end_instance(service)
-
-    def _listener_up(self, message: ListenerUp, descriptors: list[int]) -> None:
-        service = self.services[message.service]
-        self.entrances.open(service, message, descriptors[0])
-        self._look_again(service)
-
-    def _listener_down(self, message: ListenerDown, _: list[int]) -> None:
-        service = self.services[message.service]
-        service.broken[message.listener] = message.name, message.reason
-
     def _spawner_up(self, message: SpawnerUp, descriptors: list[int]) -> None:
         link = Link(socket.socket(fileno=descriptors[0]), Role.ACCEPTOR, Role.SPAWNER)
         self.spawners.up(self.services[message.service], message, link)
@@ -298,7 +232,7 @@ class Acceptor:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)
-        self._bury(service)
+        self.roster.bury(service)
         self._consider_stopped()
 
     def _serve(self, _: Serve, __: list[int]) -> None:
