@@ -20,6 +20,7 @@ from flood import measure_flood
 from limited import LIMITED
 from measure import Load
 from peers import PEERS
+from policy_cost import measure_policy
 from programs import MissingError, cache_directory
 from report import progress
 from speed import measure_speed
@@ -56,6 +57,12 @@ SCENARIOS = (
         partial(measure_speed, Load(clients=1, connections=1000)),
     ),
     Scenario("flood", "what a flood from one client costs the others", measure_flood),
+    Scenario(
+        "policy",
+        "decisions a second, bytes a source: the policy alone, in process",
+        measure_policy,
+        is_live=False,
+    ),
 )
 
 
@@ -81,6 +88,7 @@ def parse_arguments() -> argparse.Namespace:
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--connections", type=positive, help="connections a round")
     amount.add_argument("--seconds", type=float, help="length of a round")
+    parser.add_argument("--scale", type=float, default=1.0, help="policy: a share of its sizes")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs superd")
     parser.add_argument(
         "--cache", type=Path, default=cache_directory(), help="where Debian's packages are kept"
