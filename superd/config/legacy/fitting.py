@@ -15,6 +15,7 @@ from superd.config.addresses import LookupPort
 from superd.config.drafts import Draft, Layer, merge, parse_layer
 from superd.config.findings import Place
 from superd.config.legacy.carried import Carried, Fate, Remark, ServiceTable, dotted, nested
+from superd.config.model import SuperdSettings
 from superd.config.schema import OF_SERVICE, SERVICE, TABLES
 from superd.errors import Fault
 
@@ -74,7 +75,8 @@ class _Fitting:
 
     def apart(self, services: Iterable[ServiceTable]) -> Iterator[ServiceTable]:
         """The services, those switched off whose port another one has already."""
-        clashing = {fault.service: fault for fault in checks.check_together(self.drafts.values())}
+        control = str(self.carried.settings.get("control", SuperdSettings().control))
+        clashing = {fault.service: fault for fault in checks.check_together(self.drafts.values(), control)}
         for service in services:
             fault = clashing.get(service.name)
             if fault is None or service.remains_out:
