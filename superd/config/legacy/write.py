@@ -25,6 +25,7 @@ WIDTH = 100
 """Characters of a line of prose, its mark included. The user's own lines stay as they are."""
 
 _MAX_LIST = 110  # a longer list stands one item a line
+_SMALL = ("inetd", "superd", "systemd", "tcpd", "xinetd")
 _TABLES = tuple(name for name in TABLES if name not in ("superd", SERVICE))
 
 
@@ -138,7 +139,12 @@ def _rank(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
 
 def _notes(reasons: Iterable[str]) -> Iterator[str]:
     for reason in dict.fromkeys(reasons):
-        yield from _prose(f"{reason[:1].upper()}{reason[1:]}.")
+        yield from _prose(f"{_begun(reason)}.")
+
+
+def _begun(reason: str) -> str:
+    """A reason as a sentence begins; names of programs keep their small letter."""
+    return reason if reason.startswith(_SMALL) else f"{reason[:1].upper()}{reason[1:]}"
 
 
 def _prose(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from attrs import evolve, field, mutable
 from superd.config.legacy.carried import Fate, Remark, ServiceTable, nested
 from superd.config.legacy.surroundings import Surroundings
 from superd.config.legacy.xinetd.listening import Listening, NowhereError
-from superd.config.legacy.xinetd.resolve import Resolved
+from superd.config.legacy.xinetd.resolve import Held, Resolved
 from superd.config.legacy.xinetd.serving import server_of
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -53,7 +53,9 @@ class Translation:
 
     def table(self) -> ServiceTable:
         """The service; its remarks are then in ``remarks``."""
-        self.remarks += [evolve(remark, service=self.name) for remark in self.service.remarks]
+        at = {held.origin: _key(name, held) for name, held in self.service.held.items()}
+        for remark in self.service.remarks:
+            self.remarks.append(evolve(remark, service=self.name, key=at.get(remark.origin, "")))
         try:
             listening = Listening(self.service, self.surroundings, self._say)
             keys = {
@@ -86,7 +88,8 @@ class Translation:
     def _say(self, fate: Fate, reason: str, attribute: str) -> None:
         held = self.service.held.get(attribute)
         origin = held.origin if held else self.service.stanza.origin
-        self.remarks.append(Remark(origin, fate, reason, self.name))
+        key = _key(attribute, held) if held else ""
+        self.remarks.append(Remark(origin, fate, reason, self.name, key))
 
     def _simple(self) -> dict[str, object]:
         """What the attributes themselves know."""
@@ -206,7 +209,7 @@ class Translation:
 
     def _is_off(self, keys: Mapping[str, object], transport: str) -> bool:
         if self.service.is_off:
-            self._say(Fate.DISABLED, "disable = yes", "disable")
+            self._say(Fate.DISABLED, "", "disable")
         elif self.off:
             self._tell(Fate.DISABLED, self.off)
         elif self.service.faults:
@@ -217,6 +220,15 @@ class Translation:
         else:
             return keys.get("enabled") is False
         return True
+
+
+_KEYS = {"server": "exec", "server_args": "exec", "port": "listen", "bind": "listen", "env": "environment",
+         "redirect": "forward", "wait": "mode"}  # fmt: skip
+
+
+def _key(attribute: str, held: Held) -> str:
+    """The key that an attribute became, for what is to be said about it."""
+    return next(iter(held.reading.keys), _KEYS.get(attribute, ""))
 
 
 _SOCKET = {"NODELAY": "socket.no_delay", "KEEPALIVE": "socket.keep_alive"}
