@@ -82,7 +82,7 @@ def _blocks(carried: Carried) -> Iterator[str]:
 def _comment(item: Comment | Remark) -> list[str]:
     if isinstance(item, Comment):
         return [_marked(item.text)]
-    told = _prose(f"{item.fate.capitalize()}: {item.reason}.")
+    told = _prose(f"{item.fate}: {item.reason}")
     return [*told, _marked(f"  {item.origin.text}")] if item.origin.text else told
 
 
@@ -138,7 +138,7 @@ def _rank(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
 
 def _notes(reasons: Iterable[str]) -> Iterator[str]:
     for reason in dict.fromkeys(reasons):
-        yield from _prose(f"{reason[:1].upper()}{reason[1:]}.")
+        yield from _prose(reason)
 
 
 def _prose(text: str) -> list[str]:
