@@ -98,7 +98,11 @@ def parse_note(text: str) -> Tuning:
     try:
         note = json.loads(text)
         lasting, saved, passing = note["lasting"], note["saved"], note["passing"]
-        if not (isinstance(lasting, dict) and isinstance(saved, list)):
+        if not (
+            isinstance(lasting, dict)
+            and isinstance(saved, list)
+            and all(isinstance(one, str) for one in saved)
+        ):
             raise TypeError("other types than in a note")
         held = {key: _passing(*pair) for key, pair in passing.items()}
         return Tuning(lasting, frozenset(saved), held)
