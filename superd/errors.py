@@ -62,8 +62,8 @@ class ConfigError(SuperdError):
 
     Args:
         faults: what is wrong.
-        services: the services that could be made out all the same, so that a check can go on with what this
-            machine lacks for them and report that too.
+        services: the services as far as they could be made out, so that a check can go on with what this machine
+            lacks for them and report that too. Of an ``exec`` they have the first word, or an empty one.
     """
 
     def __init__(self, faults: Sequence[Fault], services: Sequence[Any] = ()) -> None:

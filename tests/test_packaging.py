@@ -136,10 +136,14 @@ import os, signal, sys
 def end(*_):
     print("ended", flush=True)
     sys.exit(0)
-signal.signal(signal.SIGINT, end)
-signal.signal(signal.SIGHUP, lambda *_: None)
 while os.tcgetpgrp(0) != os.getpgrp():
     os.sched_yield()
+print("begun", flush=True)
+while sys.argv[1:] == ["late"] and signal.SIGINT not in signal.sigpending():
+    os.sched_yield()
+signal.signal(signal.SIGINT, end)
+signal.signal(signal.SIGHUP, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
 print("ready", flush=True)
 while True:
     signal.pause()
@@ -150,9 +154,20 @@ def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path) -> None:
     """make dies of a SIGINT of its own whatever its recipe's status is, so it must not get one."""
     pid, terminal = make_run_on_a_terminal(tmp_path)
     with open(terminal, "r+b", buffering=0) as screen:
-        assert read_until(screen, b"ready\r\n") == b"ready\r\n"
+        assert read_until(screen, b"ready\r\n") == b"begun\r\nready\r\n"
         screen.write(b"\x03")
         assert read_until(screen, b"ended\r\n").endswith(b"ended\r\n")
+        rest = read_until(screen, b"***")
+    _, status = os.waitpid(pid, 0)
+    assert (os.waitstatus_to_exitcode(status), rest) == (0, b"")
+
+
+def test_ctrl_c_before_superd_can_take_it_is_taken_as_soon_as_it_can(tmp_path: Path) -> None:
+    pid, terminal = make_run_on_a_terminal(tmp_path, "late")
+    with open(terminal, "r+b", buffering=0) as screen:
+        read_until(screen, b"begun\r\n")
+        screen.write(b"\x03")
+        assert read_until(screen, b"ended\r\n") == b"^Cended\r\n"
         rest = read_until(screen, b"***")
     _, status = os.waitpid(pid, 0)
     assert (os.waitstatus_to_exitcode(status), rest) == (0, b"")
@@ -166,13 +181,14 @@ def test_a_closed_terminal_ends_make_run(tmp_path: Path) -> None:
     os.waitpid(pid, 0)  # make outlives its recipe
 
 
-def make_run_on_a_terminal(tmp_path: Path) -> tuple[int, int]:
+def make_run_on_a_terminal(tmp_path: Path, *arguments: str) -> tuple[int, int]:
     """A make whose ``run`` starts a program as ours starts superd; its pid, and the other end of its terminal."""
     (tmp_path / "program.py").write_text(INTERRUPTED)
+    command = [sys.executable, str(tmp_path / "program.py"), *arguments]
     (tmp_path / "start.py").write_text(
-        f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r})\n"
+        f"import os, sys; sys.path.insert(0, {str(ROOT / 'tools')!r})\n"
         "from foreground import run_in_foreground\n"
-        f"sys.exit(run_in_foreground([sys.executable, {str(tmp_path / 'program.py')!r}]))\n"
+        f"sys.exit(run_in_foreground(lambda: os.execv(sys.executable, {command!r})))\n"
     )
     (tmp_path / "Makefile").write_text(f"run:\n\t@{sys.executable} -B {tmp_path / 'start.py'}\n")
     pid, terminal = pty.fork()

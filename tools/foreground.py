@@ -12,10 +12,11 @@ import os
 import select
 import shutil
 import signal
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 TRY = "# try: "
@@ -28,6 +29,11 @@ AS_USER = (
 
 
 def main(arguments: list[str]) -> int:
+    return run_in_foreground(lambda: start(arguments))
+
+
+def start(arguments: list[str]) -> NoReturn:
+    """Say what there is to try, and become superd."""
     root = os.geteuid() == 0
     default = ROOT / "etc" / ("superd.toml" if root else "examples/unprivileged.toml")
     source = Path(arguments[0]).absolute() if arguments else default
@@ -38,7 +44,7 @@ def main(arguments: list[str]) -> int:
     hints = [line.removeprefix(TRY) for line in source.read_text().splitlines() if line.startswith(TRY)]
     hints.append(f"{sys.prefix}/bin/superctl status")
     print("\n".join(["Try in another terminal (bash):", *(f"  {hint}" for hint in hints), ""]), flush=True)
-    return run_in_foreground([sys.executable, "-I", "-m", "superd", "-f", str(file)])
+    os.execv(sys.executable, [sys.executable, "-I", "-m", "superd", "-f", str(file)])
 
 
 def trusted(source: Path) -> Path:
@@ -70,28 +76,43 @@ def copied(source: Path, folder: Path) -> Path:
     return copy
 
 
-def run_in_foreground(command: list[str]) -> int:
-    """Run a command as a shell with job control would, and return its exit status.
+def run_in_foreground(become: Callable[[], NoReturn]) -> int:
+    """Have a child become a command, as a shell with job control would run it, and return its exit status.
 
-    Ctrl-C would otherwise reach ``make`` too, which dies of it whatever superd's own status is. So the command
-    becomes the terminal's foreground group, alone. Without a terminal it simply takes this process over.
+    Ctrl-C would otherwise reach ``make`` too, which dies of it whatever superd's own status is. So the child
+    becomes the terminal's foreground group, alone. Without a terminal the command takes this process over.
+
+    It starts with Ctrl-C blocked: superd lets it come as soon as it can end in order.
     """
     terminal = open_terminal()
     if terminal is None:
-        os.execv(command[0], command)
-    child = subprocess.Popen(command, process_group=0)
+        become()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        give_terminal(terminal, os.getpgrp())
+        become()
+    with contextlib.suppress(PermissionError, ProcessLookupError):  # it has done so itself, and gone on
+        os.setpgid(child, child)
     for received, sent in PASSED_ON.items():
-        signal.signal(received, lambda *_, sent=sent: child.send_signal(sent))
+        signal.signal(received, lambda *_, sent=sent: tell(child, sent))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     Thread(target=end_with_terminal, args=(terminal, child), daemon=True).start()
+    return wait_in_foreground(terminal, child)
+
+
+def wait_in_foreground(terminal: int, child: int) -> int:
+    """The child's exit status, once it has ended; as long as it is stopped, so are we."""
     while True:
-        give_terminal(terminal, child.pid)
-        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        give_terminal(terminal, child)
+        _, status = os.waitpid(child, os.WUNTRACED)
         give_terminal(terminal, os.getpgrp())
         if not os.WIFSTOPPED(status):
-            child.returncode = os.waitstatus_to_exitcode(status)
-            return child.returncode if child.returncode >= 0 else 128 - child.returncode
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
         os.killpg(0, signal.SIGTSTP)  # Ctrl-Z stops make as well; here `fg` has woken us
-        os.killpg(child.pid, signal.SIGCONT)
+        os.killpg(child, signal.SIGCONT)
 
 
 def give_terminal(terminal: int, group: int) -> None:
@@ -102,12 +123,18 @@ def give_terminal(terminal: int, group: int) -> None:
         os.tcsetpgrp(terminal, group)
 
 
-def end_with_terminal(terminal: int, child: subprocess.Popen[bytes]) -> None:
+def end_with_terminal(terminal: int, child: int) -> None:
     """End the command when its terminal hangs up: the SIGHUP that it gets itself means reload to superd."""
     hangup = select.poll()
     hangup.register(terminal, 0)  # POLLHUP is always told
     hangup.poll()
-    child.terminate()
+    tell(child, signal.SIGTERM)
+
+
+def tell(child: int, number: int) -> None:
+    """Send a signal to the command, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, number)
 
 
 def open_terminal() -> int | None:

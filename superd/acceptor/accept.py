@@ -45,7 +45,7 @@ _IGNORED = frozenset(
     }
 )
 _UCRED = struct.Struct("iII")
-_MAPPED = "::ffff:"
+_MAPPED, _MAPPED_PREFIX = "::ffff:", 0xFFFF
 
 
 def unmapped(address: str) -> str:
@@ -108,7 +108,9 @@ class Accepting:
         self._poll = poll
         self._exhausted = exhausted
         self._took = took
-        self._headers = Headers(poller, timers, self._announced, self._ill_announced)
+        self._headers = Headers(
+            poller, timers, self._announced, self._ill_announced, lambda: max(1, dispatch.credits // 2)
+        )
 
     def new_id(self) -> int:
         self._next_id += 1
@@ -119,7 +121,7 @@ class Accepting:
         service = listener.service
         batch: list[tuple[int, bytes, int]] = []
         now = monotonic_ns()
-        room = min(listener.burst, self._dispatch.room(service), service.engine.room(now) - service.newcomers)
+        room = min(listener.burst, self._dispatch.room(service), service.engine.room(now) - service.unjudged)
         for _ in range(room):
             try:
                 descriptor, address = accept4(listener.sock)
@@ -251,9 +253,10 @@ def client_of(id_: int, peer: Peer) -> Client:
     """A peer as the policy sees it."""
     if peer.family == AF_UNIX:
         return Client(id_, UNIX, peer.uid)
-    return Client(
-        id_, 4 if peer.family == AF_INET else 6, int.from_bytes(peer.remote), peer.local, peer.local_port
-    )
+    version, value = 4 if peer.family == AF_INET else 6, int.from_bytes(peer.remote)
+    if version == 6 and value >> 32 == _MAPPED_PREFIX:  # of a PROXY header whose two ends differ in that
+        version, value = 4, value & 0xFFFF_FFFF
+    return Client(id_, version, value, peer.local, peer.local_port)
 
 
 def accept4(listener: socket.socket) -> tuple[int, Any]:

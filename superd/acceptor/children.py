@@ -110,7 +110,7 @@ class Children:
         self._log.log(
             EventName.ERROR,
             Level.ERR,
-            f"cannot start {service.settings.program[0]}: {os.strerror(event.errno)}{_HINTS.get(event.errno, '')}",
+            f"cannot start {_program(service)}: {os.strerror(event.errno)}{_HINTS.get(event.errno, '')}",
             service=service.settings.name,
             source=source,
             outcome=Outcome.NEVER_STARTED.value,
@@ -176,3 +176,9 @@ class Children:
                 pid=output.pid,
                 lines=output.lost,
             )
+
+
+def _program(service: Service) -> str:
+    """The file that is executed, and what it is called where that is something else."""
+    file, name = service.settings.exec_path, service.settings.program[0]
+    return f"{file} (as {name})" if file not in ("", name) else name

@@ -18,7 +18,8 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-MAX_REQUEST_BYTES = 64 * 1024
+from superd.config.places import MAX_REQUEST_BYTES
+
 REQUEST_S = 10.0
 STRANGER_S = 0.1
 """For who may nothing: enough for superctl, which says all at once, and too little to be in others' way."""
@@ -135,12 +136,16 @@ class Control:
     async def _execute(self, line: bytes, right: Right, uid: int) -> Answer:
         if right is Right.NOTHING:
             return _refusal(right)
+        if len(line) > MAX_REQUEST_BYTES:
+            return _bad_request(f"more than {MAX_REQUEST_BYTES} bytes")
         try:
             request = json.loads(line)
+            # neither NaN nor half of a surrogate pair
+            json.dumps(request, allow_nan=False, ensure_ascii=False).encode()
             name = request["command"]
             command = self.commands[name]
         except (ValueError, KeyError, TypeError, RecursionError):
-            return {"ok": False, "error": "bad-request", "lines": ["not a request that this superd knows"]}
+            return _bad_request("not a request that this superd knows")
         if right < command.right:
             return _refusal(right)
         if command.right is Right.CHANGE:
@@ -156,6 +161,10 @@ def told_of(request: Mapping[str, Any]) -> dict[str, str]:
         if value:
             told[key] = value if isinstance(value, str) else json.dumps(value)
     return told
+
+
+def _bad_request(line: str) -> Answer:
+    return {"ok": False, "error": "bad-request", "lines": [line]}
 
 
 def _refusal(right: Right) -> Answer:

@@ -104,8 +104,11 @@ class Datagrams:
 
     def read(self, listener: Listener) -> None:
         """Take what a listener has heard, up to a batch and to the service's room."""
-        for _ in range(min(MAX_BATCH, self._dispatch.room(listener.service))):
+        service = listener.service
+        for _ in range(min(MAX_BATCH, self._dispatch.room(service))):
             try:
+                if service.engine.queues and not self._has_room(listener):
+                    break
                 payload, address = listener.sock.recvfrom(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
                 break
@@ -113,8 +116,21 @@ class Datagrams:
                 self._accepting.back_off(listener, error)
                 break
             self._heard(listener, address, payload)
-        if self._dispatch.room(listener.service) <= 0:
-            self._poll(listener.service)
+        if self._dispatch.room(service) <= 0 or service.engine.queues:
+            self._poll(service)
+
+    def _has_room(self, listener: Listener) -> bool:
+        """Whether what was heard first may be read: of a newcomer always, else its socket would come without it.
+
+        Raises:
+            OSError: as recvfrom(2).
+        """
+        _, address = listener.sock.recvfrom(1, socket.MSG_PEEK)
+        service = listener.service
+        return (
+            address in self._newcomers.get(listener, {})
+            or service.engine.room(monotonic_ns()) > service.unjudged
+        )
 
     def _heard(self, listener: Listener, address: Address, payload: bytes) -> None:
         newcomer = self._newcomers.get(listener, {}).get(address) or self._welcome(listener, address)
@@ -122,7 +138,7 @@ class Datagrams:
             return
         if newcomer.sock is not None:
             self._deliver(newcomer, payload)
-        elif _has_room(newcomer, payload):
+        elif _can_wait(newcomer, payload):
             newcomer.waiting.append(payload)
             newcomer.waiting_bytes += len(payload)
         else:
@@ -234,7 +250,7 @@ class Datagrams:
         )
 
 
-def _has_room(newcomer: Newcomer, payload: bytes) -> bool:
+def _can_wait(newcomer: Newcomer, payload: bytes) -> bool:
     if not newcomer.waiting:
         return True
     return len(newcomer.waiting) < MAX_WAITING and newcomer.waiting_bytes + len(payload) <= MAX_WAITING_BYTES

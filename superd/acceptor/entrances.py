@@ -67,6 +67,7 @@ class Entrances:
     def close(self, service: Service) -> None:
         """Close all listeners of a service, with those who wait there and are nobody's yet."""
         self._idle.leave(service)
+        self._leave_crowd(service)
         for listener in service.listeners.values():
             if listener.polled:
                 self._poller.forget(listener.sock.fileno())
@@ -78,7 +79,7 @@ class Entrances:
 
     def poll(self, service: Service) -> None:
         """Watch a service's listeners if it can take what comes, else leave that to the kernel."""
-        wanted = self._is_open() and self._can_take(service)
+        wanted = self._is_open() and bool(service.listeners) and self._can_take(service)
         if not service.instance:
             self._idle.leave(service)
         for listener in service.listeners.values():
@@ -104,13 +105,20 @@ class Entrances:
         if not service.engine.queues:
             return True
         now = monotonic_ns()
-        if service.engine.room(now) > service.newcomers:
+        self._leave_crowd(service)
+        if service.engine.room(now) > service.unjudged:
             return True
-        if service.crowded is None:
-            at = service.engine.room_at(now)
-            seconds = LOOK_AGAIN_S if at == NEVER else (at - now) / NS_PER_S
-            service.crowded = self._timers.after(seconds, lambda: self._look_again(service))
+        at = service.engine.room_at(now)
+        seconds = LOOK_AGAIN_S if at == NEVER else (at - now) / NS_PER_S
+        service.crowded = self._timers.after(seconds, lambda: self._look_again(service))
         return False
+
+    @staticmethod
+    def _leave_crowd(service: Service) -> None:
+        """What it waited for may be days away, and now it may be something else: its rate can have been changed."""
+        if service.crowded is not None:
+            service.crowded.cancel()
+            service.crowded = None
 
     def _look_again(self, service: Service) -> None:
         service.crowded = None

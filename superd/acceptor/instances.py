@@ -16,7 +16,7 @@ from superd.acceptor.children import INSTANCE
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Child, Listener, Service
-from superd.acceptor.timers import Timers
+from superd.acceptor.timers import Timer, Timers
 from superd.config.model import Mode
 from superd.log import EventName, Level, Logger
 from superd.policy.engine import NEVER
@@ -52,6 +52,7 @@ class Instances:
         self._poll = poll
         self._backoffs: dict[int, InstanceBackoff] = {}
         self._due: dict[int, int] = {}  # service -> position of the listener that woke it
+        self._rationed: dict[int, Timer] = {}  # services that wait for a token, or for the load to fall
         self.stopping = False
 
     def woken(self, listener: Listener) -> None:
@@ -77,7 +78,10 @@ class Instances:
         return False  # the poller will tell that there is more
 
     def consider(self, service: Service) -> None:
-        """Start an always instance that ought to run, or one that waited for its spawner."""
+        """Start an always instance that ought to run, or one that waited for its spawner or for a token."""
+        if service.retry is not None and service.retry is self._rationed.pop(service.id, None):
+            service.retry.cancel()
+            service.retry = None
         if service.settings.mode == Mode.ALWAYS and service.listeners:
             self._due.setdefault(service.id, min(service.listeners))
         position = self._due.get(service.id)
@@ -92,6 +96,7 @@ class Instances:
         """The service is gone, or changed: what it failed at counts no more."""
         self._backoffs.pop(service.id, None)
         self._due.pop(service.id, None)
+        self._rationed.pop(service.id, None)
 
     def _start(self, service: Service, position: int) -> None:
         if service.instance:
@@ -123,10 +128,10 @@ class Instances:
         if service.engine.start(now):
             return True
         at = service.engine.room_at(now)
+        seconds, why = (at - now) / NS_PER_S, "it was started as often as its rate admits"
         if at == NEVER:
-            self._wait(service, LOAD_S, "the load of the machine is above its max_load")
-        else:
-            self._wait(service, (at - now) / NS_PER_S, "it was started as often as its rate admits")
+            seconds, why = LOAD_S, "the load of the machine is above its max_load"
+        self._rationed[service.id] = self._wait(service, seconds, why)
         self._poll(service)
         return False
 
@@ -152,7 +157,7 @@ class Instances:
                 seconds=seconds,
             )
 
-    def _wait(self, service: Service, seconds: float, why: str) -> None:
+    def _wait(self, service: Service, seconds: float, why: str) -> Timer:
         """Neither start nor poll for so long."""
 
         def again() -> None:
@@ -164,3 +169,4 @@ class Instances:
             service.retry.cancel()
         service.retry = self._timers.after(seconds, again)
         service.trouble = why
+        return service.retry

@@ -126,6 +126,8 @@ class Names:
         entry.failure = failure
         if is_new:
             entry.addresses = addresses
+        if entry.timer is not None:  # it was wanted, unwanted and wanted again meanwhile, so two answers come
+            entry.timer.cancel()
         entry.timer = self._timers.after(
             RETRY_S if failure else REFRESH_S, lambda: self._ask(name, self.answered)
         )

@@ -9,18 +9,19 @@ from time import monotonic_ns
 
 from attrs import define
 
+from superd.acceptor.counts import Counts, parse_counts
 from superd.acceptor.hosts import Hosts
 from superd.acceptor.names import Addresses, Answer, Names
 from superd.acceptor.services import Service
 from superd.acceptor.timers import Timer, Timers
-from superd.acceptor.tuning import Tuning, parse_note
+from superd.acceptor.tuning import MAX_NOTE_BYTES, Tuning, parse_note
 from superd.config.tuning import retune
 from superd.errors import ConfigError, Fault
 from superd.log import EventName, Level, Logger
 from superd.policy.calendar import Calendar, parse_hours
 from superd.policy.decision import Client, Decision, Total
 from superd.policy.rules import UNLIMITED, Access, Limits, ProxyProtocol
-from superd.wire.policies import HostsFiles, ServicePolicy, Tuned
+from superd.wire.policies import HostsFiles, Keep, ServicePolicy
 
 TICK_S = 1.0
 """How often load and hours are looked at, where a service asks for them."""
@@ -28,12 +29,17 @@ TICK_S = 1.0
 
 @define(eq=False)
 class Ruled:
-    """A service, what the master says of it, and what was changed since."""
+    """A service, what the master says of it, and what was changed since.
+
+    Args:
+        counted: the counts that the master was told last.
+    """
 
     service: Service
     policy: ServicePolicy
     calendar: Calendar
     tuning: Tuning
+    counted: str = ""
     expiry: Timer | None = None
 
 
@@ -44,7 +50,7 @@ class Policies:
         clock: wall clock, seconds since the epoch.
         ask: has a host name looked up.
         say: tells the master.
-        poll: asked to look again at whether a service is to be polled.
+        look_again: asked whether a service may be polled now, or an instance of it started.
     """
 
     def __init__(
@@ -54,14 +60,14 @@ class Policies:
         clock: Callable[[], float],
         ask: Callable[[str, Answer], None],
         say: Callable[[object], None],
-        poll: Callable[[Service], None],
+        look_again: Callable[[Service], None],
     ) -> None:
         self.total = Total()
         self._log = log
         self._timers = timers
         self._clock = clock
         self._say = say
-        self._poll = poll
+        self._look_again = look_again
         self._ruled: dict[int, Ruled] = {}
         self._hosts = Hosts(log)
         self._names = Names(log, timers, ask, self._wanted_names, self._name_changed)
@@ -73,13 +79,34 @@ class Policies:
         """The rules of a service, new or changed."""
         ruled = self._ruled.get(service.id)
         if ruled is None:
-            tuning = parse_note(message.tuned).at(self._clock())
-            ruled = self._ruled[service.id] = Ruled(service, message, Calendar(()), tuning)
+            ruled = self._ruled[service.id] = Ruled(service, message, Calendar(()), Tuning())
+            tuned, _, counted = message.note.partition("\n")
+            ruled.tuning = self._tuned(ruled, tuned)
+            self._count_on(ruled, counted)
         elif _other_rules(ruled.policy, message):
             ruled.tuning = ruled.tuning.unsaved()  # the configuration holds the rest now
-            self._say(Tuned(service.id, ruled.tuning.note()))
+            self._leave(ruled)
         ruled.policy = message
         self._apply(ruled)
+
+    def _tuned(self, ruled: Ruled, text: str) -> Tuning:
+        """What an earlier acceptor had the master keep, as far as it still holds."""
+        try:
+            return parse_note(text).at(self._clock())
+        except ValueError as error:
+            self._warn(ruled, f"what was tuned is given up: {error}")
+            return Tuning()
+
+    def _count_on(self, ruled: Ruled, counted: str) -> None:
+        """Go on from what an earlier acceptor had counted."""
+        try:
+            counts = parse_counts(counted) if counted else Counts()
+        except ValueError as error:
+            self._warn(ruled, f"what was counted is given up: {error}")
+            return
+        ruled.service.accepted += counts.accepted
+        ruled.service.refused.update(counts.refused)
+        ruled.counted = _counted(ruled.service)
 
     def hosts_told(self, message: HostsFiles) -> None:
         """hosts.allow and hosts.deny, which the master found in order."""
@@ -104,14 +131,21 @@ class Policies:
         return self._ruled[service.id].tuning if service.id in self._ruled else Tuning()
 
     def tune(
-        self, service: Service, values: Mapping[str, object], seconds: float | None, *, saved: bool
+        self,
+        service: Service,
+        values: Mapping[str, object],
+        seconds: float | None,
+        *,
+        saved: bool,
+        reset: bool = False,
     ) -> None:
         """Other values from now on, above those of the configuration.
 
         Args:
             values: by dotted key, as ``config.tuning.retune`` takes them.
-            seconds: for how long; None: until superd ends, or ``untune``.
+            seconds: for how long; None: until superd ends, or they are reset.
             saved: they are being written into the configuration too: once that is read anew, they are its own.
+            reset: all that was tuned before is taken back.
 
         Raises:
             ConfigError: with every fault of the values, or the service is off; nothing was changed.
@@ -120,21 +154,33 @@ class Policies:
         if ruled is None:
             raise ConfigError([Fault("tune", service.settings.name, "the service is off", "mend it first")])
         until = None if seconds is None else self._clock() + seconds
-        tuning = ruled.tuning.set(values, until, saved=saved)
+        before = Tuning() if reset else ruled.tuning
+        tuning = before.set(values, until, saved=saved)
         self._rules(ruled, tuning)
+        if tuning.note_bytes > MAX_NOTE_BYTES:
+            problem = f"all that is tuned would take {tuning.note_bytes} bytes of {MAX_NOTE_BYTES}"
+            raise ConfigError(
+                [Fault("tune", service.settings.name, problem, "write it in the configuration and reload")]
+            )
         self._keep(ruled, tuning)
-
-    def untune(self, service: Service) -> None:
-        """The values of the configuration again."""
-        ruled = self._ruled.get(service.id)
-        if ruled is not None:
-            self._keep(ruled, Tuning())
 
     def _keep(self, ruled: Ruled, tuning: Tuning) -> None:
         """Put a tuning into force, and have the master keep it for the next acceptor."""
         ruled.tuning = tuning
-        self._say(Tuned(ruled.service.id, tuning.note()))
+        self._leave(ruled)
         self._apply(ruled)
+
+    def _leave(self, ruled: Ruled) -> None:
+        """Leave a note for the next acceptor: a line of what was tuned, and one of what was counted."""
+        ruled.counted = _counted(ruled.service)
+        self._say(Keep(ruled.service.id, f"{ruled.tuning.note()}\n{ruled.counted}"))
+
+    def leave_counts(self) -> None:
+        """Leave a note where something was counted since the last one. Called from time to time, so that an acceptor
+        that is killed takes no more with it than what was counted since."""
+        for ruled in self._ruled.values():
+            if _counted(ruled.service) != ruled.counted:
+                self._leave(ruled)
 
     def _rules(self, ruled: Ruled, tuning: Tuning) -> tuple[Limits, Access, ProxyProtocol]:
         policy = ruled.policy
@@ -161,7 +207,7 @@ class Policies:
         except ConfigError as error:  # it fits the service no longer
             self._warn(ruled, f"what was tuned is given up: {error}")
             ruled.tuning = Tuning()
-            self._say(Tuned(service.id, ""))
+            self._leave(ruled)
             rules = self._rules(ruled, ruled.tuning)
         engine = service.engine
         engine.retune(*rules, monotonic_ns())
@@ -202,7 +248,7 @@ class Policies:
         is_known = self._names.is_settled(self._names_of(ruled)) and not (asks and engine.ask_hosts is None)
         service.unready = "" if is_known else "names"
         self._tell_hour(ruled)
-        self._poll(service)
+        self._look_again(service)
 
     # --- names ---
 
@@ -254,6 +300,10 @@ class Policies:
 
     def _warn(self, ruled: Ruled, text: str) -> None:
         self._log.log(EventName.WARNING, Level.WARNING, text, service=ruled.service.settings.name)
+
+
+def _counted(service: Service) -> str:
+    return str(Counts(service.accepted, service.refused))
 
 
 def _asks_clock(ruled: Ruled) -> bool:

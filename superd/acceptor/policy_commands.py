@@ -9,12 +9,14 @@ from typing import Any
 from superd.acceptor.control import Answer, Command, Right
 from superd.acceptor.policies import Policies
 from superd.acceptor.services import Service
-from superd.acceptor.standing import bans, standing
+from superd.acceptor.standing import ban_shown, bans, standing
 from superd.errors import ConfigError, UnitError
 from superd.policy.decision import Client
 from superd.policy.networks import address_text, parse_address
 
 MAX_SECONDS = 100 * 366 * 86_400.0
+YEAR_9999 = 253_402_300_799
+"""Its last second, since the epoch: localtime(3) knows no later one on some systems, and superctl sends none."""
 
 
 class PolicyCommands:
@@ -60,20 +62,23 @@ class PolicyCommands:
         return {"ok": True, "services": shown}
 
     async def _bans(self, _: Mapping[str, Any]) -> Answer:
-        return {"ok": True, "bans": [ban for service in self._services() for ban in bans(service)]}
+        shown, more = bans(self._services())
+        return {"ok": True, "bans": shown, "more": more}
 
     async def _who_may(self, request: Mapping[str, Any]) -> Answer:
         service = self._find(request.get("service"))
         if service is None:
             return self._unknown(request.get("service"))
         address, at = request.get("address"), request.get("at")
-        if at is not None and not isinstance(at, int | float):
+        if at is not None and not (isinstance(at, int | float) and abs(at) <= YEAR_9999):
             return _refuse("no such time")
         try:
             version, value = parse_address(str(address))
         except UnitError as error:
             return _refuse(f"{address}: {error}")
-        decision = self._policies.ask(service, Client(0, version, value), at)
+        client = Client(0, version, value)
+        decision = self._policies.ask(service, client, at)
+        ban = service.engine.ban(client, monotonic_ns())
         return {
             "ok": True,
             "service": service.settings.name,
@@ -81,7 +86,7 @@ class PolicyCommands:
             "allowed": decision.reason is None,
             "reason": decision.reason,
             "rule": decision.rule,
-            "penalised": next(bans(service, address_text(version, value)), None),
+            "penalised": None if ban is None else ban_shown(service, ban),
         }
 
     async def _tune(self, request: Mapping[str, Any]) -> Answer:
@@ -93,9 +98,13 @@ class PolicyCommands:
         if not isinstance(values, dict) or not (seconds is None or is_span):
             return _refuse("not a request that this superd knows")
         try:
-            if request.get("reset"):
-                self._policies.untune(service)
-            self._policies.tune(service, _dotted(values), seconds, saved=bool(request.get("saved")))
+            self._policies.tune(
+                service,
+                _dotted(values),
+                seconds,
+                saved=bool(request.get("saved")),
+                reset=bool(request.get("reset")),
+            )
         except ConfigError as error:
             return {"ok": False, "error": "faults", "lines": [str(fault) for fault in error.faults]}
         return {

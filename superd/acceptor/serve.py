@@ -25,28 +25,22 @@ from superd.acceptor.policy_commands import PolicyCommands
 from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
+from superd.acceptor.roster import Roster
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.spawners import Requests, Spawners
 from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
-from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
-from superd.policy.rules import Access, Limits, ProxyProtocol
 from superd.wire.datagrams import PeerSocket
 from superd.wire.fds import Link, Received, close_all
 from superd.wire.messages import (
     DumpState,
-    ListenerDown,
-    ListenerUp,
     Ping,
     Pong,
     Ready,
     ReloadResult,
     Serve,
-    ServiceDown,
-    ServiceFaulty,
-    ServiceUp,
     Settings,
     SpawnerDown,
     SpawnerIdle,
@@ -56,10 +50,11 @@ from superd.wire.messages import (
     Stop,
     Stopped,
 )
-from superd.wire.policies import HostsFiles, ServicePolicy
+from superd.wire.policies import HostsFiles
 from superd.wire.table import Role
 
-LOG_FLUSH_S = 1.0
+TEND_S = 1.0
+"""How often the acceptor looks after what nothing else brings up: so much of its counts dies with it."""
 
 
 class Acceptor:
@@ -82,24 +77,7 @@ class Acceptor:
         self.stopping: Stop | None = None
         self._control_scope = trio.CancelScope()
         self._nursery: trio.Nursery
-        self._orders: Mapping[type, Callable[[Any, list[int]], None]] = {
-            Settings: self._settings,
-            ServiceUp: self._service_up,
-            ServicePolicy: lambda message, _: self.policies.told(self.services[message.service], message),
-            HostsFiles: lambda message, _: self.policies.hosts_told(message),
-            ServiceDown: self._service_down,
-            ServiceFaulty: self._service_faulty,
-            ListenerUp: self._listener_up,
-            ListenerDown: self._listener_down,
-            PeerSocket: lambda answer, descriptors: self.datagrams.answered(answer, descriptors),
-            SpawnerUp: self._spawner_up,
-            SpawnerDown: self._spawner_down,
-            Serve: self._serve,
-            ReloadResult: self._reload_result,
-            Stop: self._stop,
-            DumpState: self._dump_state,
-            Ping: lambda ping, _: self.say(Pong(ping.number)),
-        }
+        self._orders: Mapping[type, Callable[[Any, list[int]], None]]
 
     async def serve(self) -> None:
         """Serve until the master is gone or ends us."""
@@ -112,7 +90,7 @@ class Acceptor:
             self._nursery.start_soon(self.poller.run, self._after)
             self._nursery.start_soon(self.timers.run, self._after)
             self._nursery.start_soon(self.spawners.keep)
-            self._nursery.start_soon(self._flush_log)
+            self._nursery.start_soon(self._tend)
             self.say(Ready())
 
     async def _first_settings(self) -> Received:
@@ -126,7 +104,9 @@ class Acceptor:
     def _assemble(self, settings: Settings) -> None:
         self.log = Logger(Sink(SinkKind.STDERR, os.dup(2)), self.clock)
         self.dispatch = Dispatch(settings.credits, self.timers, self._want_spawner, self._lost, self.poll)
-        self.policies = Policies(self.log, self.timers, self.clock, self._ask_name, self.say, self.poll)
+        self.policies = Policies(
+            self.log, self.timers, self.clock, self._ask_name, self.say, self._look_again
+        )
         refusals = Refusals(self.log)
         self.accepting = Accepting(
             settings.epoch,
@@ -143,7 +123,9 @@ class Acceptor:
         )
         self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, refusals, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
-        self.idle = Idle(self.poller, self.timers, self._instance_idle)
+        self.idle = Idle(
+            self.poller, self.timers, lambda service: self.roster.end_instance(service, Outcome.IDLE)
+        )
         self.entrances = Entrances(
             self.poller,
             self.timers,
@@ -153,6 +135,16 @@ class Acceptor:
             self.instances,
             self.idle,
             lambda: self.serving and not self.stopping,
+        )
+        self.roster = Roster(
+            self.services,
+            self.policies,
+            self.dispatch,
+            self.children,
+            self.instances,
+            self.entrances,
+            lambda: self.serving,
+            self._look_again,
         )
         requests = Requests(
             stuck=lambda service, spawner: self.say(SpawnerStuck(service.id, spawner.number)),
@@ -166,6 +158,19 @@ class Acceptor:
         )
         table = {**self.commands.table(), **about_policy.table()}
         self.control = Control(table, _admission(settings), self._audit)
+        self._orders = {
+            **self.roster.orders(),
+            Settings: self._settings,
+            HostsFiles: lambda message, _: self.policies.hosts_told(message),
+            PeerSocket: self.datagrams.answered,
+            SpawnerUp: self._spawner_up,
+            SpawnerDown: self._spawner_down,
+            Serve: self._serve,
+            ReloadResult: self._reload_result,
+            Stop: self._stop,
+            DumpState: self._dump_state,
+            Ping: lambda ping, _: self.say(Pong(ping.number)),
+        }
 
     # --- the master ---
 
@@ -210,77 +215,6 @@ class Acceptor:
         with listener, scope:
             await self.control.serve(listener, self._nursery)
 
-    def _service_up(self, message: ServiceUp, descriptors: list[int]) -> None:
-        service = self.services.get(message.service)
-        if service is None:
-            service = self._add(message)
-        for descriptor in descriptors:
-            service.work = socket.socket(fileno=descriptor)
-        service.settings, service.fault = message.settings, ""
-        self.entrances.close(service)
-        self._retire_spawners(service)
-
-    def _add(self, message: ServiceUp | ServiceFaulty) -> Service:
-        engine = Engine(Limits(), Access(), ProxyProtocol(), self.policies.total)
-        service = self.services[message.service] = Service(message.service, message.settings, engine)
-        return service
-
-    def _retire_spawners(self, service: Service) -> None:
-        """What runs was started with other settings: instances end, connections go on."""
-        for spawner in service.spawners.values():
-            spawner.retiring = self.serving
-        if not self.serving:
-            return
-        self.instances.forget(service)
-        if service.retry is not None:
-            service.retry.cancel()
-            service.retry = None
-        self._end_instance(service)
-
-    def _end_instance(self, service: Service, why: Outcome = Outcome.STOPPED) -> None:
-        child = service.children.get(service.instance)
-        if child is not None:
-            self.children.end(service, child, why)
-
-    def _instance_idle(self, service: Service) -> None:
-        self._end_instance(service, Outcome.IDLE)
-
-    def _service_down(self, message: ServiceDown, _: list[int]) -> None:
-        service = self.services[message.service]
-        service.retired = True
-        self.entrances.close(service)
-        self._end_instance(service)
-        for spawner in service.spawners.values():
-            spawner.retiring = True
-        self._bury(service)
-
-    def _bury(self, service: Service) -> None:
-        """Forget a service that is gone, once its last spawner is."""
-        if service.retired and not service.spawners:
-            self.dispatch.drop_parked(service)
-            service.engine.close()
-            self.policies.forget(service)
-            if service.work is not None:
-                service.work.close()
-            del self.services[service.id]
-
-    def _service_faulty(self, message: ServiceFaulty, _: list[int]) -> None:
-        service = self.services.get(message.service)
-        if service is None:
-            service = self._add(message)
-        service.settings, service.fault = message.settings, message.reason
-        self.entrances.close(service)
-        self._end_instance(service)
-
-    def _listener_up(self, message: ListenerUp, descriptors: list[int]) -> None:
-        service = self.services[message.service]
-        self.entrances.open(service, message, descriptors[0])
-        self._look_again(service)
-
-    def _listener_down(self, message: ListenerDown, _: list[int]) -> None:
-        service = self.services[message.service]
-        service.broken[message.listener] = message.name, message.reason
-
     def _spawner_up(self, message: SpawnerUp, descriptors: list[int]) -> None:
         link = Link(socket.socket(fileno=descriptors[0]), Role.ACCEPTOR, Role.SPAWNER)
         self.spawners.up(self.services[message.service], message, link)
@@ -299,7 +233,7 @@ class Acceptor:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)
-        self._bury(service)
+        self.roster.bury(service)
         self._consider_stopped()
 
     def _serve(self, _: Serve, __: list[int]) -> None:
@@ -353,12 +287,14 @@ class Acceptor:
     def _after(self) -> None:
         self.log.flush()
 
-    async def _flush_log(self) -> None:
-        """What waits for a slow sink, or to be said as repeated, goes out even if nothing else happens."""
+    async def _tend(self) -> None:
+        """What waits for a slow sink, or to be said as repeated, goes out even if nothing else happens; and counts are
+        left with the master, here rather than for each connection."""
         while True:
-            await trio.sleep(LOG_FLUSH_S)
+            await trio.sleep(TEND_S)
             if self.log.pending:
                 self.log.flush()
+            self.policies.leave_counts()
 
     # --- stopping ---
 

@@ -90,7 +90,9 @@ class Service:
         sent: ids of connections sent and not yet acknowledged with a pid, in order; its length is the credit
             in use.
         parked: connections accepted that the kernel would not carry yet (id, encoded peer, descriptor).
-        newcomers: peers of UDP listeners whose own sockets are under way; they take room as if sent.
+        newcomers: peers of UDP listeners whose own sockets are under way, and connections whose PROXY header is;
+            they take room as if sent.
+        unjudged: the latter alone, which the engine does not count yet.
         retry: what it waits for after a failure: not polled until then.
         trouble: what that failure was.
         engine: decides who is admitted.
@@ -110,6 +112,7 @@ class Service:
     suspect: dict[int, None] = field(factory=dict)
     parked: list[tuple[int, bytes, int]] = Factory(list)
     newcomers: int = 0
+    unjudged: int = 0
     retry: Timer | None = None
     trouble: str = ""
     failures: int = 0

@@ -91,7 +91,7 @@ class Spawners:
                 self._children.wrote(service, message)
             case Known(batch):
                 for id_, peer in batch:  # ours too, if it took them before it heard our Hello: we know more
-                    service.children.setdefault(id_, _known(id_, peer, started=not spawner.told))
+                    service.children.setdefault(id_, _known(id_, peer, spawner))
                     service.engine.resume(client_of(id_, peer))
             case Pong(number):
                 spawner.ponged = number
@@ -136,9 +136,13 @@ class Spawners:
             self._requests.idle(service, spawner)
 
 
-def _known(id_: int, peer: Peer, *, started: bool) -> Child:
-    """A child of an earlier acceptor's connection, started or yet to be."""
-    if peer.family == socket.AF_UNIX:
-        return Child(id_, f"uid:{peer.uid}", 0, known=started)
-    source = unmapped(socket.inet_ntop(socket.AddressFamily(peer.family), peer.remote))
-    return Child(id_, source, peer.remote_port, known=started)
+def _known(id_: int, peer: Peer, spawner: SpawnerLink) -> Child:
+    """A child of an earlier acceptor's connection, started or, once its spawner has told all, yet to be.
+
+    It is lost with its spawner, like others, whether it was started or not.
+    """
+    source, port = f"uid:{peer.uid}", 0
+    if peer.family != socket.AF_UNIX:
+        source = unmapped(socket.inet_ntop(socket.AddressFamily(peer.family), peer.remote))
+        port = peer.remote_port
+    return Child(id_, source, port, spawner=spawner.number, known=not spawner.told)

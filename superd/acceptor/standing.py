@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from time import monotonic_ns
 from typing import Any
 
@@ -10,11 +11,15 @@ from superd.acceptor.services import Service
 from superd.acceptor.tuning import Tuning
 from superd.config.dump import policy_tables
 from superd.policy.engine import Engine
+from superd.policy.penalties import Ban
 from superd.policy.rules import NS_PER_S, UNLIMITED
 from superd.policy.tally import MINUTE_NS
 
 MOST_SHOWN = 5
 """Of the busiest sources."""
+
+MOST_BANS = 1_000
+"""In one answer. There may be as many as a million, and nobody is served while they are spelt out."""
 
 
 def standing(service: Service, tuning: Tuning) -> dict[str, Any]:
@@ -67,13 +72,19 @@ def _busiest(engine: Engine) -> Iterator[dict[str, Any]]:
         yield {"source": engine.source(key), "offers": offers, "open": open_now.get(key, 0)}
 
 
-def bans(service: Service, source: str = "") -> Iterator[dict[str, Any]]:
-    """Every source that a service refuses for what it did; with ``source`` those that concern that one."""
-    engine, now = service.engine, monotonic_ns()
-    for ban in engine.bans_of(source, now) if source else engine.bans(now):
-        yield {
-            "service": service.settings.name,
-            "source": engine.source(ban.key),
-            "seconds": round(ban.left_ns / NS_PER_S, 1),
-            "strikes": ban.strikes,
-        }
+def bans(services: Iterable[Service], most: int = MOST_BANS) -> tuple[list[dict[str, Any]], int]:
+    """Sources that are refused for what they did, and how many more there are than so many."""
+    now = monotonic_ns()
+    found = ((service, ban) for service in services for ban in service.engine.bans(now))
+    shown = [ban_shown(service, ban) for service, ban in islice(found, most)]
+    return shown, sum(1 for _ in found)
+
+
+def ban_shown(service: Service, ban: Ban) -> dict[str, Any]:
+    """A source that a service refuses for what it did."""
+    return {
+        "service": service.settings.name,
+        "source": service.engine.source(ban.key),
+        "seconds": round(ban.left_ns / NS_PER_S, 1),
+        "strikes": ban.strikes,
+    }

@@ -1,4 +1,4 @@
-"""What was changed on the live system: a value that the master keeps as a note for the next acceptor. Pure."""
+"""What was changed on the live system: a value that stands in the note for the next acceptor. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve, field, frozen
+
+MAX_NOTE_BYTES = 60 * 1024
+"""Of what the master keeps of a service (``Keep``), quoted as the wire has it; the rest is for counts."""
+
+_LAST = 2.0**53
+"""No time is later, in seconds since the epoch."""
 
 
 @frozen
@@ -68,6 +74,11 @@ class Tuning:
         """As text; empty when there is nothing to say."""
         return json.dumps(self.as_dict()) if self else ""
 
+    @property
+    def note_bytes(self) -> int:
+        """How long the note is on the wire."""
+        return len(json.dumps(self.note()))
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "lasting": dict(self.lasting),
@@ -77,9 +88,29 @@ class Tuning:
 
 
 def parse_note(text: str) -> Tuning:
-    """What ``Tuning.note`` wrote."""
+    """What ``Tuning.note`` wrote.
+
+    Raises:
+        ValueError: it is no note. An acceptor that somebody had taken over may have left anything.
+    """
     if not text:
         return Tuning()
-    note = json.loads(text)
-    passing = {key: Passing(value, until) for key, (value, until) in note["passing"].items()}
-    return Tuning(note["lasting"], frozenset(note["saved"]), passing)
+    try:
+        note = json.loads(text)
+        lasting, saved, passing = note["lasting"], note["saved"], note["passing"]
+        if not (
+            isinstance(lasting, dict)
+            and isinstance(saved, list)
+            and all(isinstance(one, str) for one in saved)
+        ):
+            raise TypeError("other types than in a note")
+        held = {key: _passing(*pair) for key, pair in passing.items()}
+        return Tuning(lasting, frozenset(saved), held)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a note: {error}") from error
+
+
+def _passing(value: object, until: object) -> Passing:
+    if isinstance(until, bool) or not isinstance(until, int | float) or not 0 <= until <= _LAST:
+        raise ValueError("no time")
+    return Passing(value, float(until))

@@ -79,7 +79,7 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
 
 
-def bans_text(bans: Iterable[Mapping[str, Any]]) -> str:
+def bans_text(bans: Iterable[Mapping[str, Any]], more: int = 0) -> str:
     """Who is refused for what he did, and for how long yet."""
     rows = [
         (
@@ -90,7 +90,10 @@ def bans_text(bans: Iterable[Mapping[str, Any]]) -> str:
         )
         for ban in bans
     ]
-    return align([("SOURCE", "SERVICE", "LEFT", "WHY"), *rows]) if rows else "nobody is penalised"
+    if not rows:
+        return "nobody is penalised"
+    table = align([("SOURCE", "SERVICE", "LEFT", "WHY"), *rows])
+    return f"{table}\nand {more} more" if more else table
 
 
 def who_may_text(answer: Mapping[str, Any]) -> str:

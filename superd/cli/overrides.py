@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -35,6 +36,10 @@ def save_overrides(config_file: str, service: str, values: Mapping[str, object])
         ConfigError: with every fault that the next start would meet; nothing was changed.
         OSError: it cannot be read or written.
     """
+    if config_file == "-":
+        problem = "has no file of overrides beside it"
+        raise ConfigError([Fault("standard input", "", problem, "start superd with -f FILE")])
+    load(config_file)  # or what is wrong already would be blamed on the values
     path = override_file(config_file)
     content = _read(path)
     for key, value in values.items():
@@ -62,12 +67,13 @@ def _read(path: str) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise ConfigError([Fault(path, "", str(error), "mend or remove it")]) from error
 
 
 def _write(path: str, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    """A new file, whatever was there: a pipe, or another file's second name."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o644)
     with os.fdopen(descriptor, "w") as file:
         os.fchmod(descriptor, 0o644)

@@ -202,7 +202,7 @@ def _rules(file: str | None, wish: _Wish, notes: list[str]) -> Rules:
         ConfigError: the configuration or an assignment is faulty.
     """
     base, kind = _base(file, wish.service, notes)
-    limits, access, proxy_protocol = retune(*base, kind, wish.assignments)
+    limits, access, proxy_protocol = retune(*base, kind, wish.assignments, live=False)
     return Rules(limits, access, proxy_protocol, _weekday_and_minute, _resolved(access, notes))
 
 

@@ -21,7 +21,7 @@ from superd.cli.overrides import save_overrides
 from superd.cli.replay import add_replay, replay
 from superd.cli.tables import status_table
 from superd.cli.words import UsageError, parse_time, tune_request
-from superd.config.places import CONFIG_FILE, CONTROL_SOCKET, control_socket
+from superd.config.places import CONFIG_FILE, CONTROL_SOCKET, MAX_REQUEST_BYTES, control_socket
 from superd.errors import ConfigError, Exit
 
 Answer = dict[str, Any]
@@ -173,12 +173,18 @@ def ask(path: str, request: Mapping[str, Any]) -> Answer:
     """Send one request and wait for its answer.
 
     Raises:
-        ControlError: nobody answers, or the socket may not be opened.
+        ControlError: nobody answers, the socket may not be opened, or it is more than superd listens to.
     """
+    line = json.dumps(request).encode() + b"\n"
+    if len(line) > MAX_REQUEST_BYTES:
+        remedy = "write it in the configuration and reload"
+        raise ControlError(
+            f"{len(line)} bytes, of which superd takes {MAX_REQUEST_BYTES}; {remedy}", Exit.USAGE
+        )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.connect(path)
-            sock.sendall(json.dumps(request).encode() + b"\n")
+            sock.sendall(line)
             sock.shutdown(socket.SHUT_WR)
             data = b"".join(iter(lambda: sock.recv(65536), b""))
     except PermissionError as error:
@@ -225,7 +231,7 @@ def _show_limits(answer: Answer) -> None:
 
 
 def _show_bans(answer: Answer) -> None:
-    print(bans_text(answer["bans"]))
+    print(bans_text(answer["bans"], answer["more"]))
 
 
 def _show_unban(answer: Answer) -> None:

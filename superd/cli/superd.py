@@ -19,7 +19,7 @@ from superd.errors import ConfigError, Exit, Fault
 from superd.kernel import linux
 from superd.kernel.identity import IdentityError
 from superd.master.births import BirthError
-from superd.master.main import Master
+from superd.master.main import STEERING, Master
 from superd.master.outside import inspect_settings
 from superd.master.preflight import inspect
 from superd.spawner.main import main as spawner_life
@@ -77,10 +77,9 @@ def _check(file: str, *, system: bool) -> int:
     try:
         config = load(file, system=system)
     except ConfigError as error:
-        known = {fault.key for fault in error.faults}
         uid = inspect_settings(SuperdSettings(), file)[0] if system else None
         lacking = _lacking(error.services, uid) if system else []
-        raise ConfigError((*error.faults, *(one for one in lacking if one.key not in known))) from error
+        raise ConfigError((*error.faults, *_unsaid(lacking, error.faults))) from error
     main = config.files[0]
     for warning in config.warnings:
         print(f"superd: warning: {warning}", file=sys.stderr)
@@ -92,6 +91,16 @@ def _check(file: str, *, system: bool) -> int:
     count = len(config.services)
     print(f"superd: {main}: {count} service{'' if count == 1 else 's'}, no faults")
     return Exit.OK
+
+
+def _unsaid(lacking: Iterable[Fault], known: Iterable[Fault]) -> list[Fault]:
+    """What the machine lacks, less what a faulty key explains. But one word of ``exec`` does not explain another."""
+    keys, said = {fault.key for fault in known}, {(fault.key, fault.value) for fault in known}
+    return [
+        one
+        for one in lacking
+        if one.key not in keys or (one.key.endswith(".exec") and (one.key, one.value) not in said)
+    ]
 
 
 def _lacking(services: Iterable[Service], acceptor_uid: int | None) -> list[Fault]:
@@ -124,8 +133,8 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
 
 def _clean_slate() -> None:
     """Nothing of whoever started us: no signal blocked or ignored (both survive exec, and would reach every
-    child), a known umask, no folder held busy."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    child), a known umask, no folder held busy. What is blocked now the master lets come when it has handlers."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, STEERING)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -141,6 +150,7 @@ def _go_to_background() -> int:
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     if os.fork():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STEERING)
         os.close(writer)
         os._exit(Exit.OK if os.read(reader, 1) else Exit.CONFIG)
     os.close(reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import tomllib
 from collections.abc import Iterable
@@ -34,6 +35,8 @@ def tune_request(words: Iterable[str], span: str | None, *, save: bool, reset: b
         seconds = None if span is None else parse_duration(span)
     except UnitError as error:
         raise UsageError(f"--for {span}: {error}") from error
+    if seconds == 0:
+        raise UsageError(f"--for {span}: no time at all; write --for 10min")
     return {"values": values, "seconds": seconds, "saved": save}
 
 
@@ -62,6 +65,8 @@ def parse_value(text: str) -> object:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError):
         return text
     value = found.get("value") if len(found) == 1 else text
+    if isinstance(value, float) and not math.isfinite(value):
+        return text  # which no key takes, and JSON cannot carry
     return value if isinstance(value, bool | int | float | str | list) else text
 
 

@@ -52,7 +52,8 @@ _MISTAKES = (
     _mistake(
         r"(?P<scheme>unix(-dgram|-seqpacket)?)://(?P<path>[^/@].*)", "relative path", "{scheme}:///{path}"
     ),
-    _mistake(r"(?P<scheme>unix(-dgram|-seqpacket)?):/?(?P<path>/[^/].*)", "no ://", "{scheme}://{path}"),
+    _mistake(r"(?P<scheme>unix(-dgram|-seqpacket)?)://@", "no name after the @", "{scheme}://@NAME"),
+    _mistake(r"(?P<scheme>unix(-dgram|-seqpacket)?):(?P<path>/[^/].*|@.+)", "no ://", "{scheme}://{path}"),
     _mistake(rf"(?P<rest>(\[[^\[\]]+\]|[^:\[\]/]+):{_PORT})", "no scheme", "tcp://{rest}"),
     _mistake(r"https?://(?P<rest>(\[[^\[\]]+\]|[^:\[\]/]+):[0-9]+)(/.*)?", "unknown scheme", "tcp://{rest}"),
     _mistake(r"http://(?P<rest>[^:/]+)(/.*)?", "unknown scheme", "tcp://{rest}:80"),

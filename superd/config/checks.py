@@ -5,6 +5,7 @@ Every check is a generator of faults over drafts, so that one faulty key does no
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 
 from superd.config.drafts import Draft, Layer, build_table
@@ -75,10 +76,9 @@ def _unusable_keys(draft: Draft) -> Iterator[Fault]:
 
 
 def _relative_program(draft: Draft) -> Iterator[Fault]:
-    argv = draft.values.get("exec")
-    if isinstance(argv, tuple) and not argv[0].startswith("/") and not draft.is_written("exec_path"):
+    if draft.program and not draft.program.startswith("/") and not draft.is_written("exec_path"):
         remedy = "write the program's path, or give it as exec_path"
-        yield draft.place_of("exec").fault("exec", "not an absolute path", remedy, argv[0])
+        yield draft.place_of("exec").fault("exec", "not an absolute path", remedy, draft.program)
 
 
 def _acceptors_user(draft: Draft, superd_user: str) -> Iterator[Fault]:
@@ -160,12 +160,17 @@ def _repeated_listens(draft: Draft) -> Iterator[Fault]:
         claimed.update(dict.fromkeys(claims, listen))
 
 
-def check_together(drafts: Iterable[Draft]) -> Iterator[Fault]:
-    """Two enabled services that want the same address and port, or the same path."""
+def check_together(drafts: Iterable[Draft], control: str) -> Iterator[Fault]:
+    """Two enabled services that want the same address and port, or the same path; or superd's own.
+
+    Args:
+        control: the path of the control socket.
+    """
     claimed: dict[Claim, Draft] = {}
     for draft in drafts:
         if draft.values.get("enabled") is False:
             continue
+        yield from _control_listens(draft, control)
         device = draft.socket.get("bind_to_device")
         for listen in draft.listens:
             claims, sought = _claims(listen, device)
@@ -175,6 +180,13 @@ def check_together(drafts: Iterable[Draft]) -> Iterator[Fault]:
                 yield _clash(draft, rival, listen)
             for claim in claims:
                 claimed.setdefault(claim, draft)
+
+
+def _control_listens(draft: Draft, control: str) -> Iterator[Fault]:
+    for listen in draft.listens:
+        if listen.path and os.path.normpath(listen.path) == os.path.normpath(control):
+            problem, remedy = f'superd.control = "{control}" is there', "use another path for one of them"
+            yield draft.place_of("listen").fault("listen", problem, remedy, listen.text)
 
 
 def _may_share(draft: Draft, other: Draft, listen: Listen) -> bool:

@@ -1,4 +1,4 @@
-"""What to write instead of an unknown key: the second table, of other super-servers' spellings.
+"""What to write instead of an unknown key: the second table, of other super-servers' and the kernel's spellings.
 
 systemd's ``CamelCaseSec`` spellings of keys that superd has need no row: names are compared without case,
 underscores, hyphens and a trailing ``Sec``.
@@ -7,6 +7,7 @@ underscores, hyphens and a trailing ``Sec``.
 from __future__ import annotations
 
 import difflib
+import re
 
 from superd.config.schema import KEYS, LATER, NESTED, SERVICE, TABLES
 
@@ -47,6 +48,7 @@ _SPELLINGS: dict[str, str] = {
     "server": _EXEC,
     "serverargs": _EXEC,
     "sockettype": _TCP,
+    "ipv6v6only": 'listen = ["tcp6://*:PORT"]',
     "v6only": 'listen = ["tcp6://*:PORT"]',
     "wait": 'mode = "nowait" for no, "wait" for yes',
     # systemd.socket(5), systemd.service(5), systemd.exec(5)
@@ -109,7 +111,10 @@ _SPELLINGS: dict[str, str] = {
     "uid": "user",
 }
 
-_NESTED = frozenset(table.name for table in NESTED)
+# setsockopt(2), as the meanings of superd's own keys name the options
+_SOCKET_OPTION = re.compile(r"\b(?:SO|TCP|IP|IPV6)_[A-Z0-9_]+")
+
+_NESTED = tuple(table.name for table in NESTED)
 
 
 def _squeeze(name: str) -> str:
@@ -128,6 +133,13 @@ _OWN.update(
         if _squeeze(name) not in _SPELLINGS
     }
 )
+_OWN.update(
+    {
+        _squeeze(option): qualified(key.table, key.name)
+        for key in KEYS
+        for option in _SOCKET_OPTION.findall(key.meaning)
+    }
+)
 
 
 def advise(table: str, name: str, path: str) -> tuple[str, str]:
@@ -143,7 +155,10 @@ def advise(table: str, name: str, path: str) -> tuple[str, str]:
     target = meant(table, name)
     if target:
         return "unknown key", _remedy(target, table, path)
-    return "unknown key", nearest(name, (*TABLES[table], *LATER[table])) or "superd.toml(5) lists the keys"
+    tables = {nested: f"[{path}.{nested}]" for nested in _NESTED} if table == SERVICE else {}
+    close = _closest(name, (*TABLES[table], *LATER[table], *tables)) or _closest(name.lower(), tuple(tables))
+    remedy = f"did you mean {tables.get(close, close)}?" if close else "superd.toml(5) lists the keys"
+    return "unknown key", remedy
 
 
 def meant(table: str, name: str) -> str:
@@ -162,8 +177,12 @@ def meant(table: str, name: str) -> str:
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
     """A remedy that names the most similar of the known names; empty when none is."""
-    close = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {close[0]}?" if close else ""
+    close = _closest(name, known)
+    return f"did you mean {close}?" if close else ""
+
+
+def _closest(name: str, known: tuple[str, ...]) -> str:
+    return next(iter(difflib.get_close_matches(name, known, 1)), "")
 
 
 def _remedy(target: str, table: str, path: str) -> str:

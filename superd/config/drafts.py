@@ -16,6 +16,7 @@ from superd.config.addresses import LookupPort, parse_listen
 from superd.config.dialects import advise
 from superd.config.findings import Place, RejectedError
 from superd.config.keys import Nested
+from superd.config.kinds import line_of
 from superd.config.model import Listen, Mode, ResourceLimit, Service
 from superd.config.schema import LIMIT_PREFIX, NESTED, OF_SERVICE, SERVICE, TABLES
 from superd.config.traits import traits
@@ -30,12 +31,14 @@ class Layer:
         place: where the service's own table stands.
         raw: each table as written.
         values: by key name, those without fault; ``listen`` is a tuple of Listen.
+        listens: what could be made out of ``listen``, also where another of its addresses is faulty.
         group_from_user: the group came with the user (``user = "ftp:ftp"``).
     """
 
     place: Place
     raw: Mapping[str, Mapping[str, object]]
     values: Mapping[str, Mapping[str, object]]
+    listens: tuple[Listen, ...] = ()
     group_from_user: bool = False
 
     def place_of(self, table: str) -> Place:
@@ -67,9 +70,19 @@ class Draft:
 
     @property
     def listens(self) -> tuple[Listen, ...]:
-        listens = self.values.get("listen", ())
-        assert isinstance(listens, tuple)  # noqa: S101 - tells mypy what parse_layer made
-        return listens
+        """Its addresses, as far as they can be made out."""
+        layer = self.layer_of("listen")
+        return layer.listens if layer else ()
+
+    @property
+    def program(self) -> str:
+        """The first word of ``exec``, whatever is wrong with the others; empty when it cannot be told."""
+        layer = self.layer_of("exec")
+        words = layer.raw[SERVICE]["exec"] if layer else None
+        try:
+            return line_of(words[0]) if isinstance(words, list) and words else ""
+        except RejectedError:  # it is among the faults
+            return ""
 
     def layer_of(self, name: str, table: str = SERVICE) -> Layer | None:
         """The layer whose word counts for a key, faulty or not; None for a key that is not written."""
@@ -120,9 +133,9 @@ def parse_layer(raw: object, place: Place, lookup_port: LookupPort, faults: list
         table: parse_table(table, part, layer.place_of(table), faults) for table, part in written.items()
     }
     service = values[SERVICE]
-    if "listen" in service:
-        _parse_listens(service, place, lookup_port, faults)
-    return evolve(layer, values=values, group_from_user=_split_user(service, place, faults))
+    listens = _parse_listens(service, place, lookup_port, faults) if "listen" in service else ()
+    from_user = _split_user(service, place, faults)
+    return evolve(layer, values=values, listens=listens, group_from_user=from_user)
 
 
 def _by_table(raw: object) -> dict[str, object]:
@@ -135,17 +148,19 @@ def _by_table(raw: object) -> dict[str, object]:
 
 def _parse_listens(
     values: dict[str, object], place: Place, lookup_port: LookupPort, faults: list[Fault]
-) -> None:
-    texts = values.pop("listen")
-    assert isinstance(texts, tuple)  # noqa: S101 - tells mypy what the kind made
+) -> tuple[Listen, ...]:
+    """The addresses without fault; they become the value when all are."""
+    items = values.pop("listen")
+    assert isinstance(items, tuple)  # noqa: S101 - tells mypy what the kind made
     listens = []
-    for text in texts:
+    for item in items:
         try:
-            listens.append(parse_listen(text, lookup_port))
+            listens.append(parse_listen(line_of(item), lookup_port))
         except RejectedError as error:
-            faults += place.faults("listen", text, error, secret=False)
-    if len(listens) == len(texts):
+            faults += place.faults("listen", item, error, secret=False)
+    if len(listens) == len(items):
         values["listen"] = tuple(listens)
+    return tuple(listens)
 
 
 def _split_user(values: dict[str, object], place: Place, faults: list[Fault]) -> bool:

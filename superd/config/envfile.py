@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from superd.config.findings import reject
+from superd.config.kinds import is_owned
+
 _LINE = re.compile(r"[ \t]*(?:[#;][^\n]*)?(?:\n|\Z)")  # one that says nothing
 _NAME = re.compile(r"[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=")
 _SINGLE = re.compile(r"'([^']*)'")
@@ -23,6 +26,7 @@ def parse_environment_file(text: str) -> dict[str, str]:
     Raises:
         ValueError: a line is no assignment (systemd skips it, and a typing error with it), a quote is not closed,
             or a NUL, which no environment can hold; the text names the line and never its content.
+        RejectedError: a variable is superd's to set; it is named.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     variables: dict[str, str] = {}
@@ -35,6 +39,8 @@ def parse_environment_file(text: str) -> dict[str, str]:
         name = _NAME.match(text, start)
         if name is None:
             raise _error(text, start, "not NAME=value")
+        if is_owned(name[1]):
+            raise reject(f"{_line_at(text, name.start(1))}: superd sets {name[1]}", "remove it")
         value, position = _value(text, name.end())
         if "\0" in value:
             raise _error(text, start, "NUL")
@@ -76,4 +82,8 @@ def _meant(character: str) -> str:
 
 
 def _error(text: str, position: int, problem: str) -> ValueError:
-    return ValueError(f"line {text.count(chr(10), 0, position) + 1}: {problem}")
+    return ValueError(f"{_line_at(text, position)}: {problem}")
+
+
+def _line_at(text: str, position: int) -> str:
+    return f"line {text.count(chr(10), 0, position) + 1}"

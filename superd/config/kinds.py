@@ -29,7 +29,7 @@ MAX_LISTENS = 500
 """Addresses of one service, for the same reason."""
 
 _OWNED_NAMES = ("PROTO", "SUPERD_SERVICE")
-_OWNED_PREFIXES = ("LISTEN_", "REMOTE_", "TCPLOCAL", "TCPREMOTE")
+_OWNED_PREFIXES = ("LISTEN_", "REMOTE_", "TCPLOCAL", "TCPREMOTE", "UDPLOCAL", "UDPREMOTE", "UNIXREMOTE")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ACCOUNT = re.compile(r"[^\s:/\0-][^\s:/\0]{0,254}")
 _FD_NAME = re.compile(r"[!-9;-~][ -9;-~]{0,254}")
@@ -58,7 +58,7 @@ def text_of(value: object) -> str:
     raise reject("not a string", f'write "{toml_text(value)}"' if plain else 'write it as "…"')
 
 
-def _line(value: object) -> str:
+def line_of(value: object) -> str:
     """A string that can be an argument, a variable or a path: NUL would cut it, a newline forge another."""
     text = text_of(value)
     if "\0" in text or "\n" in text:
@@ -67,7 +67,7 @@ def _line(value: object) -> str:
 
 
 def _path(value: object) -> str:
-    text = _line(value)
+    text = line_of(value)
     if not text.startswith("/"):
         raise reject("not an absolute path", "write a path that starts with /")
     if len(text.encode()) > _MAX_PATH:
@@ -243,7 +243,7 @@ def _example_of_list(value: object) -> str:
 
 def _argv(value: object) -> tuple[str, ...]:
     words = value.split() if isinstance(value, str) else []
-    argv = parse_list(value, _line, toml_text(words) if words else '["/path/of/program", "argument"]')
+    argv = parse_list(value, line_of, toml_text(words) if words else '["/path/of/program", "argument"]')
     if not argv or not argv[0]:
         raise reject("no program", 'write ["/path/of/program", "argument"]')
     size_bytes = sum(len(word.encode()) + 1 for word in argv)
@@ -252,23 +252,30 @@ def _argv(value: object) -> tuple[str, ...]:
     return argv
 
 
-def _listen_texts(value: object) -> tuple[str, ...]:
-    example = toml_text([value]) if isinstance(value, str) and "://" in value else '["tcp://*:PORT"]'
-    texts = parse_list(value, _line, example)
-    if not texts:
+def _listen_items(value: object) -> tuple[object, ...]:
+    """The items of ``listen``. Each is looked at with ``parse_listen``, so that a faulty one hides no other."""
+    if not isinstance(value, list):
+        example = toml_text([value]) if isinstance(value, str) and "://" in value else '["tcp://*:PORT"]'
+        raise reject("not a list", f"write {example}")
+    if not value:
         raise reject("no address", 'write ["tcp://*:PORT"]')
-    if len(texts) > MAX_LISTENS:
-        raise reject(f"{len(texts)} addresses", f"use at most {MAX_LISTENS} a service")
-    return texts
+    if len(value) > MAX_LISTENS:
+        raise reject(f"{len(value)} addresses", f"use at most {MAX_LISTENS} a service")
+    return tuple(value)
 
 
 def _variable(value: object) -> str:
     text = text_of(value)
     if not _VARIABLE.fullmatch(text):
         raise reject("not a variable's name", "use letters, digits and _")
-    if text in _OWNED_NAMES or text.startswith(_OWNED_PREFIXES):
+    if is_owned(text):
         raise reject("superd sets it", "remove it")
     return text
+
+
+def is_owned(variable: str) -> bool:
+    """Whether a variable of a child's environment is superd's alone: what a program reads there must be true."""
+    return variable in _OWNED_NAMES or variable.startswith(_OWNED_PREFIXES)
 
 
 def _environment(value: object) -> dict[str, str]:
@@ -276,7 +283,7 @@ def _environment(value: object) -> dict[str, str]:
         raise reject("not a table", 'write { NAME = "value" }')
     findings = []
     for name, content in value.items():
-        for parse, part in ((_variable, name), (_line, content)):
+        for parse, part in ((_variable, name), (line_of, content)):
             try:
                 parse(part)
             except RejectedError as error:
@@ -303,11 +310,11 @@ SOCKET_PATH = Kind("absolute path", _socket_path)
 ACCOUNT = Kind("name or number", _account)
 USER = Kind('"user" or "user:group"', _user)
 ARGV = Kind("list of strings", _argv)
-LISTEN = Kind("list of addresses", _listen_texts)
+LISTEN = Kind("list of addresses", _listen_items)
 ENVIRONMENT = Kind("table of strings", _environment, secret=True)
 ACCOUNTS = strings(_account, "names or numbers")
 VARIABLES = strings(_variable, "names")
-GLOBS = strings(_line, "paths and globs")
+GLOBS = strings(line_of, "paths and globs")
 SIGNAL = Kind("signal", _signal_name)
 FD_NAME = Kind("name", _fd_name)
 INTERFACE = Kind("interface", _interface)

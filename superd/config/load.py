@@ -12,9 +12,12 @@ import difflib
 import functools
 import glob
 import os
+import pwd
 import re
+import shlex
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Literal, TextIO
 
 from attrs import evolve, frozen
@@ -27,7 +30,7 @@ from superd.config.files import parse_toml, read_stream, read_trusted
 from superd.config.findings import Place, RejectedError, toml_key
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
-from superd.config.places import override_file
+from superd.config.places import control_socket, override_file
 from superd.config.schema import LATER, SERVICE, TABLES
 from superd.errors import ConfigError, Fault
 
@@ -71,7 +74,7 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
     Args:
         path: the main file; ``-`` reads ``stdin``.
         system: False leaves out what depends on this machine: owners of files, service names (their port is
-            then 0).
+            then 0), the acceptor's user.
         stdin: what ``-`` reads; None means ``sys.stdin``.
         drop_in: the file of overrides, when it is not to be the usual one.
 
@@ -96,12 +99,15 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
     superd_user = str(settings.get("user", SuperdSettings().user))
     faults += checks.check_settings(top, superd_user)
     faults += [fault for draft in drafts for fault in checks.check_service(draft, superd_user)]
-    faults += checks.check_together(drafts)
+    control = control_socket(str(settings.get("control", SuperdSettings().control)), os.geteuid(), os.environ)
+    faults += checks.check_together(drafts, control)
     if faults:
-        legible = [_legible(draft) for draft in drafts if "exec" in draft.values]
-        raise ConfigError(tuple(dict.fromkeys(faults)), legible)  # a default's fault shows in every service
+        # a default's fault shows in every service
+        raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
     services = {draft.name: build(draft) for draft in drafts}
     warnings = [*checks.warnings(main.place.file, services.values(), drafts), *orphans(overrides, services)]
+    if system and "user" in settings:
+        warnings += _absent_user(top, superd_user)
     return Config(
         settings=_settings(settings),
         services=services,
@@ -115,9 +121,20 @@ def _settings(values: dict[str, object]) -> SuperdSettings:
     return SuperdSettings(**fields)  # type: ignore[arg-type] # the schema's types
 
 
+def _absent_user(place: Place, superd_user: str) -> Iterator[Fault]:
+    """A warning when the acceptor's user is written and does not exist. Only root's acceptor becomes another."""
+    if os.geteuid() != 0 or (superd_user.isascii() and superd_user.isdigit()):
+        return
+    try:
+        pwd.getpwnam(superd_user)
+    except KeyError:
+        remedy = f"create it with: useradd --system {shlex.quote(superd_user)}"
+        yield place.fault("user", "no such user; an unused uid is taken instead", remedy, superd_user)
+
+
 def _legible(draft: Draft) -> Service:
     """A service as far as its faults let it be made out."""
-    own = {"listen": (), **draft.values}
+    own = {**draft.values, "listen": draft.listens, "exec": (draft.program,)}
     return build(evolve(draft, tables={**draft.tables, SERVICE: own}))
 
 

@@ -182,7 +182,8 @@ class Config:
     Args:
         settings: the ``[superd]`` table.
         services: by name, in the order of the files; disabled ones (``enabled = false``) included.
-        warnings: things that are allowed but probably not meant (no services; two services share a uid).
+        warnings: things that are allowed but probably not meant (no services; two services share a uid; the user of
+            ``[superd]`` does not exist).
         files: every file that was read, the main one first.
     """
 

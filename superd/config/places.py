@@ -9,6 +9,9 @@ CONFIG_FILE = "/etc/superd.toml"
 HOSTS_ALLOW, HOSTS_DENY = "/etc/hosts.allow", "/etc/hosts.deny"
 CONTROL_SOCKET = "/run/superd/control.sock"
 
+MAX_REQUEST_BYTES = 64 * 1024
+"""The longest line that the control socket takes."""
+
 
 def override_file(config_file: str) -> str:
     """The file of overrides that belongs to a main file, and is read whenever it exists.

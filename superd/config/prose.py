@@ -236,13 +236,13 @@ reads them; not with
 .El
 .Pp
 Those of this list are superd's alone:
-.Ic environment
+.Ic environment , pass_environment
 and
-.Ic pass_environment
+.Ic environment_file
 cannot set them, nor any other that begins with
-.Ev LISTEN_ , REMOTE_ , TCPLOCAL
+.Ev LISTEN_ , REMOTE_ , TCPLOCAL , TCPREMOTE , UDPLOCAL , UDPREMOTE
 or
-.Ev TCPREMOTE .
+.Ev UNIXREMOTE .
 """
 
 TAIL = r"""
@@ -268,13 +268,17 @@ Values of
 are never shown.
 A key that is spelt as
 .Xr systemd.socket 5 ,
-.Xr xinetd.conf 5
-or
+.Xr xinetd.conf 5 ,
 .Xr launchd.plist 5
+or
+.Xr setsockopt 2
 spells it is a fault that names superd's own.
 .Pp
-Three things are allowed, but warned of: a configuration without services, an override without its service, and
-services with different programs that run as the same user, since they can attack each other.
+Four things are allowed, but warned of: a configuration without services, an override without its service, a user
+of
+.Ic [superd]
+that is written and does not exist, and services with different programs that run as the same user, since they can
+attack each other.
 .Sh SEE ALSO
 .Xr hosts_access 5 ,
 .Xr systemd.time 7 ,

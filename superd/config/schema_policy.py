@@ -73,5 +73,6 @@ PROXY_PROTOCOL = (
         "The proxies whose connections begin with a PROXY header, version 1 or 2, that names the real client. From "
         "them it is required; from others it is never believed.", (TCP, NOWAIT)),
     Key("proxy_protocol", "timeout", "timeout_s", kinds.duration(low_s=0.001, infinite=False), '"5s"',
-        "How long the header may take to arrive.", (TCP, NOWAIT)),
+        "How long the header may take to arrive; less where so many wait for theirs that others need the room.",
+        (TCP, NOWAIT)),
 )  # fmt: skip

@@ -27,6 +27,7 @@ _TABLES = tuple(nested.name for nested in NESTED if nested.tunable)
 _TUNABLE = {qualified(key.table, key.name): key for key in KEYS if key.table in _TABLES}
 _FIXED = {qualified(key.table, key.name) for key in KEYS if key.table not in _TABLES}
 _LATER = {qualified(table, name) for table, names in LATER.items() if table for name in names}
+_OF_FILES = {"limits.banner_limited", "access.banner_denied", "access.hosts_access"}
 _SHORT = tuple(name.removeprefix(_BARE) for name in _TUNABLE)
 _NOT_LIVE = ("cannot be tuned live", "write it in the configuration and reload")
 
@@ -37,6 +38,8 @@ def retune(
     proxy_protocol: ProxyProtocol,
     traits: frozenset[str],
     assignments: Mapping[str, object],
+    *,
+    live: bool = True,
 ) -> tuple[Limits, Access, ProxyProtocol]:
     """The rules of a service after some of its keys were given new values.
 
@@ -44,6 +47,8 @@ def retune(
         limits, access, proxy_protocol: the rules as they are.
         traits: of the service, as ``traits_of`` gives them.
         assignments: values as TOML gives them, by dotted name (``access.deny``); a bare name is one of ``[limits]``.
+        live: the service runs, so nothing can be changed that stands in files: the acceptor may read none, and gets
+            their text from the master with a reload.
 
     Raises:
         ConfigError: with every fault; PLACE stands for the file, and the key is the dotted name.
@@ -54,6 +59,8 @@ def retune(
         dotted = name if name in _TUNABLE else f"{_BARE}{name}"
         if dotted not in _TUNABLE:
             faults.append(_fault(name, *_advice(name)))
+        elif live and dotted in _OF_FILES:
+            faults.append(_fault(dotted, *_NOT_LIVE))
         elif dotted in values:
             faults.append(_fault(dotted, "stands there twice", "keep one of them"))
         else:

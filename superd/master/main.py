@@ -35,6 +35,10 @@ from superd.master.services import Managed
 from superd.master.spawners import Spawners
 from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
 
+STEERING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
+"""Signals that tell superd something. They are blocked while nobody would listen, before it serves and when it is
+over, and so neither end it halfway nor change its exit code."""
+
 MOST_STILLBORN = 3
 """After that many acceptors that never served, superd gives up: whoever started it waits for a word."""
 
@@ -130,6 +134,7 @@ class Master:
                 (signal.SIGUSR2, self._refuse_upgrade),
             )
         )
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STEERING)
         for warning in self.config.warnings:
             self.log.log(EventName.WARNING, Level.WARNING, str(warning))
         for service in self.config.services.values():
@@ -141,6 +146,7 @@ class Master:
         self._hosts.look()
         self.acceptor.start()
         self.loop.run()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STEERING)  # Python takes its handlers away before it ends
         if self._failure:
             raise BirthError(self._failure)
 

@@ -11,20 +11,23 @@ from superd.config.model import Service
 from superd.config.places import HOSTS_ALLOW, HOSTS_DENY
 from superd.errors import ConfigError, Fault
 from superd.master.loop import Loop
+from superd.master.services import Managed
 from superd.policy.hosts_access import parse_rules
 from superd.wire.policies import HostsFiles, ServicePolicy
 
 MAX_BANNER_BYTES = 8 * 1024
 """A banner is sent without waiting, so it must fit what the kernel takes at once."""
 
-MAX_HOSTS_BYTES = 1024 * 1024
+MAX_HOSTS_CHARS = 512 * 1024
+"""Of one of the files. Even if JSON needs six bytes for each, both fit a ``HostsFiles``."""
 
 LOOK_S = 2.0
 """How often superd looks whether hosts.allow or hosts.deny has changed, while a service asks them."""
 
 
-def policy_of(id_: int, service: Service, tuned: str) -> ServicePolicy:
-    """``ServicePolicy`` of a service, with its banners as they are now (empty where one cannot be read any more)."""
+def policy_of(id_: int, service: Service) -> ServicePolicy:
+    """``ServicePolicy`` of a service, with its banners as they are now (empty where one cannot be read any more), and
+    without a note."""
     return ServicePolicy(
         service=id_,
         limits=service.limits,
@@ -32,7 +35,7 @@ def policy_of(id_: int, service: Service, tuned: str) -> ServicePolicy:
         proxy_protocol=service.proxy_protocol,
         banner_denied=_banner(service.access.banner_denied),
         banner_limited=_banner(service.limits.banner_limited),
-        tuned=tuned,
+        note="",
     )
 
 
@@ -77,8 +80,8 @@ def _read_hosts(path: str) -> str:
         return ""
     try:
         text = read_trusted(path)
-        if len(text) > MAX_HOSTS_BYTES:
-            raise reject(f"{len(text)} characters", f"use at most {MAX_HOSTS_BYTES}")
+        if len(text) > MAX_HOSTS_CHARS:
+            raise reject(f"{len(text)} characters", f"use at most {MAX_HOSTS_CHARS}")
     except RejectedError as error:
         found = error.findings[0]
         raise ConfigError([Fault(path, "", found.problem, found.remedy)]) from error
@@ -104,7 +107,8 @@ class HostsWatch:
     """Notices when hosts.allow or hosts.deny changes, as those expect who are used to tcpd.
 
     Args:
-        services: those that ask the files; looked at whenever something changed.
+        services: those that ask the files. What one that is off has in them, which may be why, counts for nothing:
+            the others would wait for the files as long.
         changed: given the files when they are in order.
         complain: told what is wrong with them; those that were good last stay in force.
     """
@@ -112,7 +116,7 @@ class HostsWatch:
     def __init__(
         self,
         loop: Loop,
-        services: Callable[[], list[Service]],
+        services: Callable[[], list[Managed]],
         changed: Callable[[HostsFiles], None],
         complain: Callable[[str], None],
     ) -> None:
@@ -125,18 +129,19 @@ class HostsWatch:
         self._watching = False
 
     def look(self) -> None:
-        """Read the files if a service asks them and they are not those that were read last."""
+        """Read the files if a service asks them, unless they, and the services, are those of the last time."""
         services = self._services()
         if services and not self._watching:
             self._watching = True
             self._loop.after(LOOK_S, self._look_again)
-        signature = tuple(map(_signature, (HOSTS_ALLOW, HOSTS_DENY)))
-        if not services or signature == self._seen:
+        sound = [managed.service for managed in services if not managed.fault]
+        seen = *map(_signature, (HOSTS_ALLOW, HOSTS_DENY)), *(service.name for service in sound)
+        if not services or seen == self._seen:
             return
-        self._seen = signature
+        self._seen = seen
         try:
             files = read_hosts()
-            faults = hosts_faults(files, services)
+            faults = hosts_faults(files, sound)
             if faults:
                 raise ConfigError(faults)
         except ConfigError as error:

@@ -135,7 +135,8 @@ def _path_faults(service: Service) -> list[Fault]:
         (
             "exec_path" if service.exec_path else "exec",
             service.program,
-            _program_problem(root + service.program),
+            # one that the file has wrong is not looked for: it can be relative, or empty
+            _program_problem(root + service.program) if service.program.startswith("/") else None,
         ),
         ("environment_file", service.environment_file, _environment_problem(service.environment_file)),
     )

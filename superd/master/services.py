@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from attrs import define, field
@@ -9,7 +10,7 @@ from attrs import define, field
 from superd.config.model import Mode, Service
 from superd.config.traits import traits_of
 from superd.kernel.endpoints import Endpoint
-from superd.kernel.identity import Identity
+from superd.kernel.identity import Identity, resolve
 from superd.kernel.listen import FileId
 from superd.master.loop import Timer
 from superd.wire.fds import Link, pair
@@ -65,8 +66,8 @@ class Managed:
         identity: whom its programs run as, as the user database had it when the service came up.
         environment: which version of its environment file that was.
         fault: why it is off; empty: it is on.
-        tuned: what the acceptor wants the next one to know of what an administrator set on the live system.
-        policy: what the present acceptor was told last.
+        note: what the acceptor wants the next one to know.
+        policy: what the present acceptor was told last, the note apart.
         work_in, work_out: the link on which connections travel: the acceptor's end and the spawners'. Both are
             kept, so that neither side's death loses what is under way.
     """
@@ -82,7 +83,7 @@ class Managed:
     work_in: socket.socket | None = None
     work_out: socket.socket | None = None
     last_number: int = 0
-    tuned: str = ""
+    note: str = ""
     policy: ServicePolicy | None = None
 
     def open_work(self) -> None:
@@ -111,6 +112,7 @@ class Managed:
             mode=service.mode.value,
             user=user_text(service),
             program=service.exec,
+            exec_path=service.exec_path,
             listen=tuple(listen.text for listen in service.listen),
             traits=tuple(sorted(traits_of(service))),
             runtime_max_s=service.runtime_max_s,
@@ -122,5 +124,6 @@ class Managed:
 
 
 def user_text(service: Service) -> str:
-    """``user`` or ``user:group``, as one would write it."""
-    return f"{service.user}:{service.group}" if service.group else service.user
+    """``user`` or ``user:group``, as one would write it; who names none is served by an ordinary user's superd."""
+    user = service.user or (resolve("").user if os.geteuid() else "")
+    return f"{user}:{service.group}" if service.group else user

@@ -74,7 +74,7 @@ class AccessList:
         self._names = {place: verdict for place, verdict in rules if isinstance(place, str)}
         self._otherwise = Verdict(False, "no allow matches") if allow else Verdict(True, "nothing denies")
         self._networks: NetworkTable[Verdict] = NetworkTable()
-        for network in sorted(networks, key=_order):
+        for network in sorted(networks, key=Network.order):
             self._networks.add(network, networks[network])
         self._denied = {
             (one.version, one.value) for one in networks if one.is_single and not networks[one].allowed
@@ -116,10 +116,6 @@ class AccessList:
         """
         named = self._four if version == 4 else self._six
         return named.get(value) or self._networks.lookup(version, value) or self._otherwise
-
-
-def _order(network: Network) -> tuple[int, int, int]:
-    return network.version, network.value, network.length
 
 
 def _denials_last(item: tuple[str, Verdict]) -> bool:

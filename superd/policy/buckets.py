@@ -45,9 +45,12 @@ class Bucket:
         return -((self.tolerance - tat) // self.count)
 
     def converted(self, tat: int, now: int, other: Bucket) -> int:
-        """The TAT in ``other`` that owes as many tokens: what was taken stays taken when a rate is changed."""
-        owed = max(0, tat - now * self.count)
-        return now * other.count + -(-owed * other.cost // self.cost)
+        """The TAT in ``other`` that owes as many tokens: what was taken stays taken when a rate is changed.
+
+        But nobody owes more than all tokens: a thousand that were taken in a second would be a day's at one a minute.
+        """
+        owed = -(-max(0, tat - now * self.count) * other.cost // self.cost)
+        return now * other.count + min(owed, other.tolerance + other.cost)
 
 
 class SourceBuckets:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from superd.policy.access import AccessList, Verdict
 from superd.policy.buckets import Bucket, SourceBuckets
 from superd.policy.decision import ADMITTED, REFUSED, UNIX, Client, Decision, Total
-from superd.policy.networks import Network, NetworkTable, parse_network, source_key, source_text
+from superd.policy.networks import Network, NetworkTable, parse_network, source_key, source_network
 from superd.policy.outcome import Outcome
 from superd.policy.penalties import Ban, Penalties
 from superd.policy.reason import Reason
@@ -63,12 +63,13 @@ class Engine:
     def retune(self, limits: Limits, access: Access, proxy_protocol: ProxyProtocol, now: int) -> None:
         """Other rules from now on. What was taken stays taken, and who is penalised stays so.
 
-        With another ``source_prefix`` the sources are others, so their buckets and penalties begin anew.
+        With another ``source_prefix`` the sources are others, so all that is known of them begins anew.
         """
         same_sources = _prefixes(limits) == _prefixes(self.limits)
         if not same_sources:
             self._sources = None
             self._penalties = Penalties(limits, limits.max_sources)
+            self.busiest = Busiest()
         self._set(limits, access, proxy_protocol, now)
         if not same_sources:
             self._count_sources()
@@ -83,7 +84,9 @@ class Engine:
         self._trusted = _table(proxy_protocol.accept_from)
         self._penalties.retune(limits, limits.max_sources)
         self._bucket, old = _bucket(limits.rate, limits.burst), self._bucket
-        if self._bucket is not None and old is not None:
+        if self._bucket is None:
+            self._tat = 0  # it counts in ticks of its own bucket, and means nothing to the next one
+        elif old is not None:
             self._tat = old.converted(self._tat, now, self._bucket)
         of_source = _bucket(limits.rate_per_source, limits.burst_per_source)
         if of_source is None:
@@ -107,12 +110,13 @@ class Engine:
 
     def offer(self, client: Client, now: int) -> Decision:
         """Decide about a client, and count it as open if it is admitted."""
+        key = self.key(client)
         decision = self.ask_access(client)
         if decision.reason is None:
-            decision = self._ask_limits(client, now)
+            decision = self._ask_limits(client, key, now)
         if decision.reason is not None:
             self.tally.add(decision.reason, now)
-        self.busiest.add(self.key(client), now)
+        self.busiest.add(key, now)
         return decision
 
     def glance(self, client: Client, now: int) -> Decision:
@@ -146,13 +150,12 @@ class Engine:
                 return Decision(Reason.HOSTS_ACCESS, verdict.rule)
         return Decision(Reason.HOURS, self.hours_closed) if self.hours_closed else ADMITTED
 
-    def _ask_limits(self, client: Client, now: int) -> Decision:
+    def _ask_limits(self, client: Client, key: int, now: int) -> Decision:
         if self._is_exempt(client):
             if self.total.is_full:
                 return REFUSED[Reason.TOTAL_CONNECTIONS]
             self._exempted.add(client.id)
         else:
-            key = self.key(client)
             reason = self._excess_of_source(key, now) or self._excess(now)
             if reason is not None:
                 return REFUSED[reason]
@@ -309,9 +312,14 @@ class Engine:
 
     def source(self, key: int) -> str:
         """A source as one writes it: an address, a network, or ``uid:1000``."""
-        if key & _UNIX_KEY:
-            return f"uid:{key ^ _UNIX_KEY}"
-        return source_text(key, *_prefixes(self.limits))
+        return f"uid:{key ^ _UNIX_KEY}" if key & _UNIX_KEY else str(self._network(key))
+
+    def _network(self, key: int) -> Network:
+        return source_network(key, *_prefixes(self.limits))
+
+    def ban(self, client: Client, now: int) -> Ban | None:
+        """The ban of a client's source; None when it is not penalised."""
+        return self._penalties.ban(self.key(client), now)
 
     def bans_of(self, source: str, now: int) -> list[Ban]:
         """The bans of a source, or of all that share an address with a network.
@@ -325,7 +333,7 @@ class Engine:
         return [
             ban
             for ban in self.bans(now)
-            if not ban.key & _UNIX_KEY and network.overlaps(parse_network(self.source(ban.key)))
+            if not ban.key & _UNIX_KEY and network.overlaps(self._network(ban.key))
         ]
 
     def pardon(self, key: int) -> bool:
@@ -343,8 +351,7 @@ def _table(texts: tuple[str, ...]) -> NetworkTable[Network] | None:
     if not texts:
         return None
     table: NetworkTable[Network] = NetworkTable()
-    for text in texts:
-        network = parse_network(text)
+    for network in sorted(map(parse_network, texts), key=Network.order):
         table.add(network, network)
     return table
 

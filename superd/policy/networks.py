@@ -40,6 +40,10 @@ class Network:
     value: int
     length: int
 
+    def order(self) -> tuple[int, int, int]:
+        """What to sort by for ``NetworkTable.add``."""
+        return self.version, self.value, self.length
+
     @property
     def is_single(self) -> bool:
         """Whether it is one address."""
@@ -209,12 +213,12 @@ def source_key(version: int, value: int, prefix4: int, prefix6: int) -> int:
     return (value >> (128 - prefix6)) + _SIX
 
 
-def source_text(key: int, prefix4: int, prefix6: int) -> str:
-    """The spelling of a source: ``192.0.2.7``, ``192.0.2.0/24``, ``2001:db8:1:2::/64``.
+def source_network(key: int, prefix4: int, prefix6: int) -> Network:
+    """The addresses that are one source.
 
     Args:
         key: what ``source_key`` made with the same prefixes.
     """
     if key < _SIX:
-        return str(Network(4, key << (32 - prefix4), prefix4))
-    return str(Network(6, (key - _SIX) << (128 - prefix6), prefix6))
+        return Network(4, key << (32 - prefix4), prefix4)
+    return Network(6, (key - _SIX) << (128 - prefix6), prefix6)

@@ -14,7 +14,8 @@ from attrs import define, frozen
 from superd.policy.rules import NS_PER_S, Limits
 
 _SWEEP_NS = NS_PER_S
-"""A table that is full of penalised sources is not looked through again for that long."""
+"""A table that is nearly full of penalised sources is not looked through again for that long: a stranger who fills it
+would else have it looked through for each place that becomes free."""
 
 
 @define
@@ -103,7 +104,12 @@ class Penalties:
         """Every source that is being refused."""
         for key, record in self._records.items():
             if now < record.until:
-                yield Ban(key, record.until - now, record.strikes if now < record.forget else 0)
+                yield _ban(key, record, now)
+
+    def ban(self, key: int, now: int) -> Ban | None:
+        """That of one source; None when it is not being refused."""
+        record = self._records.get(key)
+        return _ban(key, record, now) if record is not None and now < record.until else None
 
     def _record(self, key: int, now: int) -> _Record | None:
         """A source's record, made if need be; None when there is no room for another."""
@@ -124,8 +130,11 @@ class Penalties:
             self._records = {key: record for key, record in self._records.items() if is_kept(record, now)}
             if len(self._records) <= self._most // 2:
                 return
-        if len(self._records) >= self._most:
-            self._next_sweep = now + _SWEEP_NS
+        self._next_sweep = now + _SWEEP_NS
+
+
+def _ban(key: int, record: _Record, now: int) -> Ban:
+    return Ban(key, record.until - now, record.strikes if now < record.forget else 0)
 
 
 def _is_held(record: _Record, now: int) -> bool:

@@ -55,8 +55,10 @@ def _check(kind: Any, value: object, where: str) -> Any:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise WireError(f"{where}: {type(value).__name__} where {kind.__name__} belongs")
         try:
+            if isinstance(value, str):
+                value.encode("utf-8", "surrogateescape")  # or whoever passes it on could not say it
             return kind(value)
-        except OverflowError as error:  # a float, of a whole number with hundreds of digits
+        except (OverflowError, UnicodeEncodeError) as error:  # a float, of an int with hundreds of digits
             raise WireError(f"{where}: {error}") from error
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return _member(kind, value, where)

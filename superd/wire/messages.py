@@ -57,13 +57,15 @@ class ServiceSettings:
     """What the acceptor may know of a service: nothing of environment, files or privileges that it must not name.
 
     ``traits`` are those that ``config.drafts`` gives it: which keys can mean something to it.
-    ``user`` and ``program`` are words to show (log, status, explain); no request can carry them back.
+    ``user``, ``program`` and ``exec_path`` (empty: what ``program`` begins with) are words to show (log, status,
+    explain); no request can carry them back.
     """
 
     name: str
     mode: str
     user: str
     program: tuple[str, ...]
+    exec_path: str
     listen: tuple[str, ...]
     traits: tuple[str, ...]
     runtime_max_s: float

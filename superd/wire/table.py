@@ -61,7 +61,7 @@ from superd.wire.messages import (
     Told,
     Welcome,
 )
-from superd.wire.policies import HostsFiles, ServicePolicy, Tuned
+from superd.wire.policies import HostsFiles, Keep, ServicePolicy
 
 
 class Role(StrEnum):
@@ -114,7 +114,7 @@ TABLE: tuple[Row, ...] = (
     Row(12, DumpState, _M, _A),
     Row(13, Ping, _M, _A),
     Row(14, PeerSocket, _M, _A, max_descriptors=1),
-    Row(15, ServicePolicy, _M, _A, max_bytes=4096 * KIB),
+    Row(15, ServicePolicy, _M, _A, max_bytes=6144 * KIB),
     Row(16, HostsFiles, _M, _A, max_bytes=8192 * KIB),
     Row(20, Ready, _A, _M, _STARTING),
     Row(21, SpawnerWanted, _A, _M, _SERVING),
@@ -124,7 +124,7 @@ TABLE: tuple[Row, ...] = (
     Row(25, StopWanted, _A, _M, _SERVING),
     Row(26, Stopped, _A, _M, _SERVING),
     Row(27, Pong, _A, _M),
-    Row(19, Tuned, _A, _M, _SERVING, max_bytes=64 * KIB),
+    Row(19, Keep, _A, _M, _SERVING, max_bytes=64 * KIB),
     Row(28, PeerSocketWanted, _A, _M, _SERVING),
     Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),

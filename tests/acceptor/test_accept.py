@@ -16,7 +16,7 @@ import trio
 from helpers.clocked import clocked
 from helpers.forked import NOBODY, in_child, needs_root, public_folder
 
-from superd.acceptor.accept import pack, unmapped
+from superd.acceptor.accept import client_of, pack, unmapped
 from superd.kernel.endpoints import ipv6_available
 from superd.wire.fds import close_all
 from superd.wire.messages import MAX_BATCH, Peer
@@ -113,6 +113,13 @@ async def test_an_ipv4_client_of_a_dual_stack_socket_is_an_ipv4_client(clients: 
 def test_only_mapped_addresses_are_unmapped(address: str, meant: str) -> None:
     assert unmapped(address) == meant
     assert pack(address) == pack(meant)
+
+
+def test_an_ipv4_client_that_a_proxy_dresses_up_is_judged_as_ipv4() -> None:
+    """Only the destination is IPv6 here, so the header as a whole is; deny lists know the client as 192.0.2.7."""
+    mapped = socket.inet_pton(socket.AF_INET6, "::ffff:192.0.2.7")
+    peer = Peer(int(socket.AF_INET6), mapped, 1, socket.inet_pton(socket.AF_INET6, "2001:db8::1"), 2)
+    assert client_of(1, peer)[:3] == (1, 4, 0xC0000207)
 
 
 def test_a_scope_is_no_part_of_the_packed_address() -> None:

@@ -18,7 +18,6 @@ from helpers.forked import NOBODY, needs_root, public_folder
 
 from superd.acceptor.control import (
     MAX_CLIENTS,
-    MAX_REQUEST_BYTES,
     REQUEST_S,
     Admission,
     Answer,
@@ -27,6 +26,7 @@ from superd.acceptor.control import (
     Right,
     credentials,
 )
+from superd.config.places import MAX_REQUEST_BYTES
 
 ME = Admission(frozenset({os.geteuid()}), frozenset(), frozenset())
 NOT_A_REQUEST = {"ok": False, "error": "bad-request", "lines": ["not a request that this superd knows"]}
@@ -109,6 +109,9 @@ async def test_a_client_may_hang_up_its_half_instead_of_ending_the_line(tmp_path
         b"\xff\xfe\n",
         b"[" * 60_000 + b"\n",
         b"1" * 5000 + b"\n",
+        b'{"command": "read", "at": NaN}\n',
+        b'{"command": "read", "at": 1e999}\n',
+        b'{"command": "read", "service": "\\ud800"}\n',
     ],
 )
 @clocked
@@ -121,7 +124,8 @@ async def test_what_is_no_request_is_told_so(tmp_path: Path, request_line: bytes
 async def test_an_oversized_request_is_not_read_to_its_end(tmp_path: Path) -> None:
     async with serving(tmp_path / "s"):
         began = trio.current_time()
-        assert await ask(tmp_path / "s", b"x" * (MAX_REQUEST_BYTES + 1)) == NOT_A_REQUEST
+        told = await ask(tmp_path / "s", b"x" * (MAX_REQUEST_BYTES + 1))
+        assert told["lines"] == ["more than 65536 bytes"]
         assert trio.current_time() == began
 
 

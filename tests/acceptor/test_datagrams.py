@@ -23,6 +23,7 @@ from superd.acceptor.services import Listener
 from superd.config.model import SocketOptions
 from superd.kernel.endpoints import Endpoint
 from superd.kernel.peersockets import lead_group, open_member
+from superd.policy.rules import Limits, OnExcess
 from superd.wire.datagrams import Deliver, PeerSocket, PeerSocketWanted
 from superd.wire.fds import close_all
 
@@ -257,3 +258,23 @@ async def test_a_peer_whose_child_has_ended_is_a_newcomer_again() -> None:
             client.send(b"for the child")
             assert await place.dispatched() == [(b"for the child", *client.getsockname())]
         assert place.take_said() == [WANTED, Deliver(1, b"hello")] * 2
+
+
+@clocked
+async def test_a_service_that_queues_leaves_new_peers_to_the_kernel_and_hears_its_newcomers_out() -> None:
+    async with a_place() as at:
+        engine = at.shop.service.engine
+        limits = Limits(max_connections=1, on_excess=OnExcess.QUEUE)
+        engine.retune(limits, engine.access_rules, engine.proxy_protocol, 0)
+        first, second = at.client(), at.client()
+        for client, data in ((first, b"1"), (first, b"2"), (second, b"3")):
+            client.send(data)
+        at.read()
+        assert at.take_said() == [WANTED]
+        at.read()
+        assert at.take_said() == [] and not at.shop.service.refused
+        at.answer()
+        assert at.take_said() == [Deliver(1, b"1"), Deliver(1, b"2")]
+        engine.close()
+        at.read()
+        assert at.take_said() == [WANTED]

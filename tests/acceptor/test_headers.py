@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import trio
 from attrs import define, evolve, field
@@ -35,7 +35,7 @@ class Place:
     refused: list[str] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.headers = Headers(self.shop.poller, self.shop.timers, self._admit, self._refuse)
+        self.headers = Headers(self.shop.poller, self.shop.timers, self._admit, self._refuse, lambda: 4)
 
     def _admit(self, announced: Announced, header: Header) -> None:
         self.read.append(header)
@@ -45,10 +45,10 @@ class Place:
         self.refused.append(problem)
         announced.sock.close()
 
-    def connect(self) -> socket.socket:
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        self.headers.expect(Announced(self.listener, ours, Peer(socket.AF_INET), "127.0.0.1", 1))
+        self.headers.expect(Announced(self.listener, ours, Peer(socket.AF_INET), source, 1))
         return theirs
 
 
@@ -108,3 +108,33 @@ async def test_a_closed_listener_lets_go_of_those_who_wait() -> None:
             assert at.shop.service.newcomers == 0
             await trio.sleep(10)
             assert at.refused == [] and at.read == []
+
+
+@clocked
+async def test_who_sends_no_header_keeps_nobody_out() -> None:
+    async with place() as at:
+        with ExitStack() as stack:
+            patient = stack.enter_context(at.connect("127.0.0.2"))
+            silent = [stack.enter_context(at.connect()) for _ in range(20)]
+            assert at.shop.service.newcomers == 4
+            assert at.refused == ["it had not come when others needed the room"] * 17
+            assert silent[0].recv(1) == b"", "the first of those who are most goes first"
+            patient.sendall(V1)
+            await trio.sleep(0.1)
+            assert len(at.read) == 1
+        await trio.sleep(0.1)
+        assert at.shop.service.newcomers == 0
+
+
+@clocked
+async def test_a_client_waits_while_nobody_can_be_judged() -> None:
+    async with place() as at:
+        at.shop.service.unready = "names"
+        with ExitStack() as stack:
+            for _ in range(6):
+                stack.enter_context(at.connect()).sendall(V1)
+                await trio.sleep(1)
+            assert at.read == [] and at.refused == []
+            at.shop.service.unready = ""
+            await trio.sleep(1)
+            assert len(at.read) == 6 and at.shop.service.newcomers == 0

@@ -14,6 +14,7 @@ from superd.acceptor.backoff import QUICK_ENDS, delay
 from superd.acceptor.instances import Instances
 from superd.acceptor.services import Service, SpawnerLink
 from superd.policy.outcome import Outcome
+from superd.policy.rules import NS_PER_S, Limits, Rate
 from superd.wire.fds import Link, pair
 from superd.wire.messages import StartInstance
 from superd.wire.table import Role
@@ -197,3 +198,29 @@ async def test_nothing_is_started_while_superd_stops() -> None:
         at.instances.stopping = True
         at.instances.consider(at.service)
         assert at.started() == []
+
+
+@clocked
+async def test_a_start_that_waits_for_its_token_is_not_held_to_a_rate_that_holds_no_more() -> None:
+    async with scene("wait") as at:
+        engine = at.service.engine
+        engine.retune(Limits(rate=Rate(1, 86_400 * NS_PER_S)), engine.access_rules, engine.proxy_protocol, 0)
+        at.spawner(1)
+        at.wake()
+        at.end()
+        at.wake()
+        assert len(at.started()) == 1 and at.service.retry is not None
+        engine.retune(Limits(), engine.access_rules, engine.proxy_protocol, 0)
+        at.instances.consider(at.service)
+        assert len(at.started()) == 1 and at.service.retry is None
+
+
+@clocked
+async def test_a_pause_after_failures_is_not_cut_short_by_another_rate() -> None:
+    async with scene("wait") as at:
+        at.spawner(1)
+        at.wake()
+        at.end(Outcome.FAILED)
+        assert at.service.retry is not None
+        at.instances.consider(at.service)
+        assert at.service.retry is not None and len(at.started()) == 1

@@ -104,6 +104,19 @@ async def test_what_nobody_wants_any_more_is_forgotten() -> None:
         assert at.names.known("a.example") == () and at.changes == []
 
 
+@clocked
+async def test_a_name_that_is_wanted_again_before_it_was_answered_is_kept_fresh_once() -> None:
+    async with place() as at:
+        for wanted in (["a.example"], [], ["a.example"]):
+            at.wanted = wanted
+            at.names.update()
+        at.names.answered("a.example", (ONE,), "")
+        at.names.answered("a.example", (ONE,), "")
+        at.asked.clear()
+        await trio.sleep(REFRESH_S + 1)
+        assert at.asked == ["a.example"]
+
+
 def test_every_address_of_a_name_in_a_fixed_order() -> None:
     assert (4, 0x7F000001) in look_up("localhost")
     assert look_up("localhost") == tuple(sorted(look_up("localhost")))

@@ -34,6 +34,7 @@ def settings(mode: str = "nowait", **changed: Any) -> ServiceSettings:
         "mode": mode,
         "user": "ftp",
         "program": ("ftpd",),
+        "exec_path": "",
         "listen": ("tcp://*:21",),
         "traits": ("nowait", "stream", "tcp"),
         "runtime_max_s": -1.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from superd.cli.overrides import save_overrides
 from superd.config.load import load
 from superd.errors import ConfigError
+from superd.policy.rules import Rate
 
 MAIN = """\
 [services.ftp] # mine
@@ -47,9 +49,26 @@ def test_what_would_not_load_is_not_saved_and_named(main: Path) -> None:
     assert [one.name for one in main.parent.iterdir()] == ["superd.toml"]
 
 
-def test_a_broken_drop_in_is_left_as_it_is(main: Path) -> None:
+@pytest.mark.parametrize("text", ["[override", "[override.ftp]\nlimits = 5\n"])
+def test_a_broken_drop_in_is_left_as_it_is(main: Path, text: str) -> None:
     broken = main.parent / "superd.override.toml"
-    broken.write_text("[override")
+    broken.write_text(text)
     with pytest.raises(ConfigError):
         save_overrides(str(main), "ftp", {"limits.rate": "5/s"})
-    assert broken.read_text() == "[override"
+    assert broken.read_text() == text
+
+
+def test_what_lies_in_the_way_is_replaced_and_not_written_through(main: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("mine")
+    os.link(other, main.parent / "superd.override.toml.new")
+    save_overrides(str(main), "ftp", {"limits.rate": "5/s"})
+    assert other.read_text() == "mine"
+    os.mkfifo(main.parent / "superd.override.toml.new")
+    save_overrides(str(main), "ftp", {"limits.rate": "6/s"})
+    assert load(str(main)).services["ftp"].limits.rate == Rate(6)
+
+
+def test_a_configuration_on_standard_input_has_no_drop_in() -> None:
+    with pytest.raises(ConfigError, match="standard input: has no file of overrides beside it; start superd"):
+        save_overrides("-", "ftp", {"limits.rate": "5/s"})

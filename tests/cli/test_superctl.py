@@ -210,6 +210,12 @@ def test_a_daemon_that_hangs_up_is_unavailable(daemon: Daemon, capsys: pytest.Ca
     assert "hung up without an answer" in capsys.readouterr().err
 
 
+def test_more_than_superd_listens_to_is_told_before_it_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    networks = ", ".join(f'"10.{number >> 8}.{number & 255}.0/24"' for number in range(6_000))
+    assert superctl.main(["--control", "/none", "tune", "ftp", f"access.deny=[{networks}]"]) == Exit.USAGE
+    assert "of which superd takes 65536; write it in the configuration and reload" in capsys.readouterr().err
+
+
 def test_half_an_answer_is_none(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     """superd was killed while it answered."""
     daemon(b'{"ok": true, "serv')

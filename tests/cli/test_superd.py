@@ -157,3 +157,33 @@ def test_what_the_file_has_wrong_and_what_the_machine_lacks_are_told_together(
     told = capsys.readouterr().err
     for key in ("services.x.usr", "services.x.listen", "services.x.exec", "services.x.user"):
         assert f"{path}: {key}" in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's services need not name a user")
+@pytest.mark.parametrize(
+    ("program", "lines"),
+    [
+        (
+            '["/no/such/program", 5]',
+            [
+                'exec = 5: not a string; write "5"',
+                'user = "no-such-user": no user "no-such-user"; create it, or write its number',
+                'exec = "/no/such/program": no such program (No such file or directory); install it, or name another',
+            ],
+        ),
+        (
+            '"/no/such/program"',
+            [
+                'exec = "/no/such/program": not a list; write ["/no/such/program"]',
+                'user = "no-such-user": no user "no-such-user"; create it, or write its number',
+            ],
+        ),
+    ],
+)
+def test_a_faulty_exec_hides_nothing_that_the_machine_lacks(
+    config: Path, program: str, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(f'[services.ftp]\nlisten = ["tcp://*:21"]\nexec = {program}\nuser = "no-such-user"\n')
+    assert superd.main(["-f", str(config), "--check"]) == Exit.CONFIG
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"superd: {config}: services.ftp.{line}" for line in lines]

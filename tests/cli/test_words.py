@@ -21,6 +21,8 @@ from superd.cli.words import UsageError, parse_assignments, parse_time, parse_va
         ('["192.0.2.1", "192.0.2.2"]', ["192.0.2.1", "192.0.2.2"]),
         ('"quoted"', "quoted"),
         ("infinity", "infinity"),
+        ("nan", "nan"),
+        ("-inf", "-inf"),
         ("08:00", "08:00"),  # a time to TOML
         ("2026-01-01", "2026-01-01"),
         ("{ a = 1 }", "{ a = 1 }"),
@@ -52,7 +54,13 @@ def test_what_is_no_assignment_is_refused(words: list[str]) -> None:
 
 def test_a_span_must_be_one_and_does_not_go_with_saving() -> None:
     assert tune_request(["rate=1/s"], "10min", save=False, reset=False)["seconds"] == 600
-    for words, span, save in (([], None, False), (["rate=1/s"], "10", False), (["rate=1/s"], "10s", True)):
+    rate = ["rate=1/s"]
+    for words, span, save in (
+        ([], None, False),
+        (rate, "10", False),
+        (rate, "0s", False),
+        (rate, "10s", True),
+    ):
         with pytest.raises(UsageError):
             tune_request(words, span, save=save, reset=False)
     assert tune_request([], None, save=False, reset=True)["values"] == {}

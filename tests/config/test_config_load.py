@@ -287,6 +287,17 @@ def test_no_services_is_a_warning() -> None:
     assert str(warning) == "standard input: no services; write [services.NAME]"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's acceptor is never another user")
+def test_a_user_of_superd_that_is_written_and_does_not_exist_is_a_warning() -> None:
+    (_, warning) = _load_text('[superd]\nuser = "superdd"\n').warnings
+    assert str(warning) == (
+        'standard input: superd.user = "superdd": no such user; an unused uid is taken instead; '
+        "create it with: useradd --system superdd"
+    )
+    for settings in ("", 'user = "daemon"', 'user = "61999"'):
+        assert len(_load_text(f"[superd]\n{settings}\n").warnings) == 1, "of services alone"
+
+
 def _sharing(user: str, *programs: str) -> list[str]:
     services = "".join(
         f'[services.s{number}]\nlisten = ["tcp://*:{number}"]\nuser = "{user}"\nexec = ["{program}"]\n'

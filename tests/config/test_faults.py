@@ -78,6 +78,9 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
             'pass_environment = "A B": not a variable\'s name; use letters, digits and _',
         ),
         ('pass_environment = ["LISTEN_FDS"]', 'pass_environment = "LISTEN_FDS": superd sets it; remove it'),
+        ('pass_environment = ["UDPREMOTEIP"]', 'pass_environment = "UDPREMOTEIP": superd sets it; remove it'),
+        ('environment = { UDPLOCALIP = "x" }', "environment.UDPLOCALIP: superd sets it; remove it"),
+        ('environment = { UNIXREMOTEPID = "x" }', "environment.UNIXREMOTEPID: superd sets it; remove it"),
         ("environment = []", 'environment: not a table; write { NAME = "value" }'),
         ("environment = { PORT = 80 }", 'environment.PORT: not a string; write it as "…"'),
         (
@@ -196,6 +199,26 @@ def test_a_socket_option_needs_a_listener_that_has_it(faults: Faults, line: str,
                 'listen = "udp://*": no port; write "udp://*:PORT"',
             ],
         ),
+        # one item hides nothing of the others
+        (
+            'listen = [5, "80", "tcp://*:1", "tcp://*:1", "unix-dgram:///run/log"]\nexec = ["/bin/x"]',
+            [
+                'listen = 5: not a string; write "5"',
+                'listen = "80": no scheme; write "tcp://*:80"',
+                'listen = "unix-dgram:///run/log": datagrams of unnamed peers cannot be told apart; '
+                'write mode = "wait"',
+                'listen = "tcp://*:1": stands there twice; remove one of them',
+            ],
+        ),
+        (
+            'listen = ["tcp://*:1"]\nexec = ["ftpd", 5, "a\\nb"]',
+            [
+                'exec = 5: not a string; write "5"',
+                'exec = "a\\nb": a NUL or newline in it; remove it',
+                'exec = "ftpd": not an absolute path; write the program\'s path, or give it as exec_path',
+            ],
+        ),
+        ('listen = ["tcp://*:1"]\nexec = [5, "ftpd"]', ['exec = 5: not a string; write "5"']),
         (
             'listen = ["tcp://*:1", "tcp://*:1"]\nexec = ["/bin/x"]',
             ['listen = "tcp://*:1": stands there twice; remove one of them'],

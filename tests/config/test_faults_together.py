@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from superd.config.load import load
+from superd.config.places import CONTROL_SOCKET, control_socket
 from superd.errors import ConfigError
 
 from .conftest import Faults, Write
@@ -29,6 +32,15 @@ def test_two_services_cannot_listen_on_the_same_address(faults: Faults, one: str
     assert faults(text) == [f'services.b.listen = "{two}": services.a listens there too; {remedy}']
 
 
+def test_an_address_beside_a_faulty_one_clashes_all_the_same(faults: Faults) -> None:
+    text = '[services.a]\nlisten = [5, "tcp://*:80"]\nexec = ["/a"]\n'
+    text += '[services.b]\nlisten = ["tcp://*:80"]\nexec = ["/b"]'
+    assert faults(text) == [
+        'services.a.listen = 5: not a string; write "5"',
+        'services.b.listen = "tcp://*:80": services.a listens there too; use another port, or reuse_port in both',
+    ]
+
+
 @pytest.mark.parametrize(
     ("one", "two"),
     [
@@ -42,6 +54,27 @@ def test_two_services_cannot_listen_on_the_same_address(faults: Faults, one: str
 def test_different_addresses_do_not_clash(write: Write, one: str, two: str) -> None:
     text = f'[services.a]\nlisten = ["{one}"]\nexec = ["/a"]\n[services.b]\nlisten = ["{two}"]\nexec = ["/b"]'
     assert len(load(write("superd.toml", text)).services) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "listen"),
+    [
+        ('[superd]\ncontrol = "/run/x.sock"\n', "unix:///run/x.sock"),
+        ('[superd]\ncontrol = "/run/x.sock"\n', "unix-seqpacket:///run//x.sock"),
+        ("", "unix://{default}"),
+    ],
+)
+def test_no_service_listens_where_superctl_asks(faults: Faults, settings: str, listen: str) -> None:
+    default = control_socket(CONTROL_SOCKET, os.geteuid(), os.environ)
+    control, listen = "/run/x.sock" if settings else default, listen.format(default=default)
+    text = f'{settings}[services.a]\nlisten = ["tcp://*:80", "{listen}"]\nexec = ["/a"]\n'
+    fault = f'superd.control = "{control}" is there; use another path for one of them'
+    assert faults(text) == [f'services.a.listen = "{listen}": {fault}']
+
+
+def test_a_service_that_is_off_may_name_the_control_socket(write: Write) -> None:
+    text = '[superd]\ncontrol = "/run/x"\n[services.a]\nlisten = ["unix:///run/x"]\nexec = ["/a"]\nenabled = false\n'
+    assert len(load(write("superd.toml", text)).services) == 1
 
 
 def _faults_of(path: str) -> list[str]:

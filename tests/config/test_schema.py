@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import attrs
@@ -126,7 +127,16 @@ def test_the_page_names_every_key_and_shows_the_example() -> None:
         ("service", "SockPathMode", "write [services.ftp.socket] socket_mode"),
         ("service", "working-directory", "write working_directory"),
         ("service", "control", "write [superd] control"),
+        ("service", "SO_KEEPALIVE", "write [services.ftp.socket] keep_alive"),
+        ("service", "TCP_NODELAY", "write [services.ftp.socket] no_delay"),
+        ("service", "IPV6_TCLASS", "write [services.ftp.socket] ip_tos"),
+        ("service", "IPV6_V6ONLY", 'write listen = ["tcp6://*:PORT"]'),
+        ("service", "so_rcvbuf", "write [services.ftp.socket] receive_buffer"),
         ("service", "exce", "did you mean exec?"),
+        ("service", "sockets", "did you mean [services.ftp.socket]?"),
+        ("service", "Limit", "did you mean [services.ftp.limits]?"),
+        ("service", "ACCESS", "did you mean [services.ftp.access]?"),
+        ("service", "environmnt", "did you mean environment?"),
         ("service", "qqq", "superd.toml(5) lists the keys"),
         ("superd", "umask", "write [services.NAME] umask"),
         ("superd", "logformat", "write log_format"),
@@ -140,6 +150,8 @@ def test_an_unknown_key_is_answered_with_the_known_one(table: str, name: str, re
 def test_a_key_of_another_table_is_sent_there() -> None:
     assert advise("socket", "Umask", "services.ftp.socket") == ("unknown key", "write [services.ftp] umask")
     assert advise("socket", "no_delai", "defaults.socket") == ("unknown key", "did you mean no_delay?")
+    assert advise("socket", "SO_MARK", "services.ftp.socket") == ("unknown key", "write mark")
+    assert advise("socket", "SO_REUSEPORT", "defaults.socket") == ("unknown key", "write reuse_port")
     assert advise("service", "no_delay", "defaults") == ("unknown key", "write [defaults.socket] no_delay")
     assert advise("limits", "allow", "services.x.limits") == (
         "unknown key",
@@ -152,6 +164,12 @@ def test_a_key_of_another_table_is_sent_there() -> None:
         "unknown key",
         "write [defaults.socket] backlog",
     )
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"\b(?:SO|TCP|IP|IPV6)_\w+", render()))))
+def test_an_option_that_the_page_names_is_known_by_that_name(option: str) -> None:
+    problem, remedy = advise("service", option, "services.ftp")
+    assert problem == "unknown key" and remedy.startswith("write [services.ftp.socket] ")
 
 
 def test_a_key_of_a_later_version_is_not_called_unknown() -> None:

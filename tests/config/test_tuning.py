@@ -76,6 +76,16 @@ def test_nothing_assigned_is_nothing_changed() -> None:
             5,
             "socket.backlog: cannot be tuned live; write it in the configuration and reload",
         ),
+        (
+            "banner_limited",
+            "/x",
+            "limits.banner_limited: cannot be tuned live; write it in the configuration and reload",
+        ),
+        (
+            "access.hosts_access",
+            True,
+            "access.hosts_access: cannot be tuned live; write it in the configuration and reload",
+        ),
         ("backlog", 5, "backlog: cannot be tuned live; write it in the configuration and reload"),
         (
             "superd.max_connections",
@@ -164,3 +174,21 @@ def test_any_assignment_is_obeyed_or_faulty(assignments: dict[str, object]) -> N
         retune(*_PLAIN, _TCP, assignments)
     except ConfigError as error:
         assert all(fault.problem and str(fault).isprintable() for fault in error.faults)
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(codec=None), max_size=9)
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(_NAMES, JSON_VALUES, max_size=2))
+def test_whatever_the_control_socket_carries_is_obeyed_or_faulty(assignments: dict[str, object]) -> None:
+    """JSON has null, half surrogate pairs and numbers that TOML has not."""
+    try:
+        retune(*_PLAIN, _TCP, assignments)
+    except ConfigError as error:
+        assert all(fault.problem for fault in error.faults)

@@ -166,3 +166,14 @@ def test_rules_that_superd_cannot_obey_turn_the_service_off(address: str, folder
     with Superd(echo(address, more=access(hosts_access="true")), prefix=prefix) as superd:
         fault = superd.status("echo")["fault"]
         assert "/etc/hosts.allow" in fault and "spawn" in fault
+
+
+@pytest.mark.needs("unshare")
+def test_rules_that_turn_one_service_off_keep_nobody_from_another(address: str, folder: Path) -> None:
+    prefix = with_hosts_files(folder, "echo: ALL: spawn (/bin/logger hello)\n", f"other: {A}\n")
+    asks = access(hosts_access="true")
+    both = echo(address, more=asks) + echo(address, 9, "other", "games", asks.replace(".echo.", ".other."))
+    with Superd(both, prefix=prefix) as superd:
+        assert "spawn" in superd.status("echo")["fault"]
+        assert ask(B, address, port=9) == b"hello"
+        assert ask(A, address, port=9) == b""

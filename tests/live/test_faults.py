@@ -122,6 +122,15 @@ def test_a_program_that_is_there_and_cannot_be_executed_says_what_is_missing(
         assert told["message"] == f"cannot start {program}: {problem}"
 
 
+def test_a_program_by_another_name_is_told_of_by_its_file(address: str, folder: Path) -> None:
+    program = written(folder / "program", "echo hello\n", 0o755)
+    services = echo(address, more=f'exec_path = "{program}"').replace("/bin/cat", "greeter")
+    with Superd(services) as superd:
+        assert exchange(address, 7) == b""
+        told = superd.wait_for("error", service="echo", outcome="never-started")
+        assert told["message"].startswith(f"cannot start {program} (as greeter): Exec format error")
+
+
 def test_a_working_directory_that_the_user_may_not_enter_is_told_of(address: str, folder: Path) -> None:
     """root sees it, so only the spawner finds out, which has taken the user's place."""
     private = folder / "private"
@@ -302,6 +311,7 @@ def test_an_ordinary_user_serves_high_ports_as_himself_and_only_that(address: st
             assert re.search(r"^Uid:\t1\t1\t1\t1$", status, re.MULTILINE)
             assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
             assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
+        assert superd.status("echo")["user"] == "daemon"
         fault = superd.status("other")["fault"]
         assert "only root can run it as another user; start superd as root, or leave user out" in fault
         reason = superd.status("low")["broken"][f"tcp://{address}:7"]

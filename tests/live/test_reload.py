@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import socket
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from clients import connect, echoes, first_line
-from harness import Superd, exchange, is_alive, read_all, wait_until, written
+from harness import Superd, exchange, is_alive, read_all, run, wait_until, written
 
 pytestmark = pytest.mark.live
 
@@ -55,6 +56,15 @@ def by_sighup(superd: Superd) -> None:
     before = len(superd.log_events("reload"))
     superd.signal(signal.SIGHUP)
     superd.wait_for("reload", count=before + 1)
+
+
+def test_a_user_that_does_not_exist_is_warned_of_at_start_and_reload(address: str) -> None:
+    with Superd(cat("kept", f"tcp://{address}:7"), settings='user = "superdd"') as superd:
+        assert "no such user" in superd.wait_for("warning")["message"]
+        assert "warning: " in superd.ctl("reload").stdout
+        checked = run(sys.executable, "-m", "superd", "-f", superd.config, "--check")
+        assert checked.returncode == 0
+        assert 'superd.user = "superdd": no such user' in checked.stderr
 
 
 @pytest.mark.parametrize("reload", [by_superctl, by_sighup])

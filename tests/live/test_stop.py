@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE_S, Superd, is_alive, output, read_all, wait_until, written
+from harness import PATIENCE_S, Superd, is_alive, output, read_all, run, wait_until, written
 
 pytestmark = pytest.mark.live
 
@@ -38,6 +39,39 @@ def test_connections_go_on_after_a_stop(address: str) -> None:
         assert is_alive(child)
         client.shutdown(socket.SHUT_WR)
         assert read_all(client) == b""
+
+
+LAST_WORD = """\
+import os, signal, sys
+from superd.cli.superd import main
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid, own=os.getpid(), number=signal.SIGTERM):
+        if pid() == own:
+            kill(own, number)
+last = Last()  # goes when Python takes its modules apart
+sys.exit(main(sys.argv[4:]))
+"""
+
+
+def test_a_signal_in_the_last_moment_changes_nothing(address: str, folder: Path) -> None:
+    driver = written(folder / "driver.py", LAST_WORD)
+    with Superd("", folder=folder, prefix=[sys.executable, str(driver)]) as superd:
+        superd.stop()  # with status 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_superd_serves_stops_it_in_order(folder: Path, number: int) -> None:
+    config = written(folder / "superd.toml", f'[superd]\ncontrol = "{folder}/control"\nlog = "stderr"\n')
+    program = (
+        "import os, signal, sys\n"
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, {{{int(number)}}})\n"
+        f"os.kill(os.getpid(), {int(number)})\n"
+        f"os.execv(sys.executable, [sys.executable, '-m', 'superd', '-f', {str(config)!r}])\n"
+    )
+    done = run(sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "stopped" in done.stderr
+    assert not (folder / "control").exists()
 
 
 def take_your_time(address: str, folder: Path) -> str:

@@ -82,6 +82,7 @@ def test_paths_are_those_below_the_root_directory(tmp_path: Path) -> None:
     [
         ("A=1\nsecret\n", "line 2: not NAME=value; write NAME=value, one a line"),
         ("A='secret", "line 1: no closing quote; write NAME=value, one a line"),
+        ("A=1\nUDPREMOTEIP=secret", "line 2: superd sets UDPREMOTEIP; remove it"),
     ],
 )
 def test_an_environment_file_is_read_and_its_content_is_not_shown(

@@ -119,6 +119,7 @@ def test_the_longest_service_that_can_be_configured_can_be_told() -> None:
             Listen(f"unix-seqpacket://{path}", Scheme.UNIX_SEQPACKET, path=path) for _ in range(MAX_LISTENS)
         ),
         (WORST * (MAX_ARGV_BYTES - 1),),
+        exec_path="/" + WORST * 4094,
         user="\U0001f642" * 255,
         group="\U0001f642" * 255,
     )

@@ -64,13 +64,13 @@ def test_no_window_ever_holds_more_than_burst_and_rate(rate: Rate, burst: int, w
 
 
 @given(rates, st.integers(1, 50), rates, st.integers(1, 50), st.integers(0, 50), st.integers(0, NS_PER_S))
-def test_another_rate_owes_as_many_tokens(
+def test_another_rate_owes_as_many_tokens_but_never_more_than_all(
     old: Rate, old_burst: int, new: Rate, new_burst: int, taken: int, now: int
 ) -> None:
     one, other, tat = Bucket(old, old_burst), Bucket(new, new_burst), 0
     for _ in range(min(taken, old_burst)):
         tat = one.taken(tat, now)
-    owed = Fraction(max(0, tat - now * one.count), one.cost)
+    owed = min(Fraction(max(0, tat - now * one.count), one.cost), Fraction(new_burst))
     converted = one.converted(tat, now, other)
     assert 0 <= Fraction(converted - now * other.count, other.cost) - owed < Fraction(1, other.cost)
 

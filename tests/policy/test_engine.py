@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import Any
 
 import pytest
@@ -10,10 +12,19 @@ from attrs import evolve
 from superd.policy.access import Verdict
 from superd.policy.decision import UNIX, Client, Total
 from superd.policy.engine import NEVER, PLENTY, Engine
-from superd.policy.networks import parse_address
+from superd.policy.networks import address_text, parse_address
 from superd.policy.outcome import Outcome
 from superd.policy.reason import Reason
-from superd.policy.rules import NS_PER_S, UNLIMITED, Access, Limits, OnExcess, ProxyProtocol, Rate
+from superd.policy.rules import (
+    NO_RATE,
+    NS_PER_S,
+    UNLIMITED,
+    Access,
+    Limits,
+    OnExcess,
+    ProxyProtocol,
+    Rate,
+)
 
 S = NS_PER_S
 OPEN = Limits(max_connections=UNLIMITED, max_connections_per_source=UNLIMITED)
@@ -222,6 +233,17 @@ def test_only_trusted_proxies_are_to_send_headers() -> None:
     assert not engine().expects_header(*parse_address("10.1.2.3"))
 
 
+def test_a_long_list_in_disorder_is_read_in_no_time() -> None:
+    """The acceptor serves nobody meanwhile, and the master replaces one that does not answer for four seconds."""
+    numbers = list(range(50_000))
+    random.Random(1).shuffle(numbers)
+    networks = tuple(address_text(4, (10 << 24) + 2 * number + 1) for number in numbers)
+    began = time.process_time()
+    made = Engine(evolve(OPEN, exempt=networks), Access(), ProxyProtocol(networks), Total())
+    assert time.process_time() - began < 3
+    assert made.expects_header(4, (10 << 24) + 1) and not made.expects_header(4, 10 << 24)
+
+
 # --- queueing ---
 
 
@@ -288,6 +310,24 @@ def test_a_changed_rate_forgets_nothing_that_was_taken() -> None:
     retune(made, rate=Rate(5), rate_per_source=Rate(8))
     assert made.tokens(0) == 1
     assert reasons(made, client(9), client(10)) == [None, Reason.RATE]
+
+
+def test_a_lower_rate_begins_with_an_empty_bucket_at_the_worst() -> None:
+    """Tuning during a rush must not close the door for the rest of the day."""
+    made = engine(evolve(OPEN, rate=Rate(1_000), rate_per_source=Rate(1_000)))
+    reasons(made, *(client(id_) for id_ in range(1_000)))
+    retune(made, rate=Rate(1, 60 * S), rate_per_source=Rate(1, 60 * S))
+    assert reasons(made, client(2_000), now=60 * S - 1) == [Reason.SOURCE_RATE]
+    assert reasons(made, client(2_001), now=60 * S) == [None]
+
+
+def test_a_rate_that_was_lifted_and_comes_back_is_a_new_one() -> None:
+    up = 10**15  # a machine that runs for days
+    made = engine(evolve(OPEN, rate=Rate(1_000)))
+    assert reasons(made, client(1), now=up) == [None]
+    retune(made, up, rate=NO_RATE)
+    retune(made, up, rate=Rate(5))
+    assert made.tokens(up) == 5
 
 
 def test_another_prefix_counts_who_is_here_anew() -> None:

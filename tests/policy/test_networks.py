@@ -16,7 +16,7 @@ from superd.policy.networks import (
     parse_address,
     parse_network,
     source_key,
-    source_text,
+    source_network,
 )
 
 _FOUR = int(ipaddress.IPv4Address("192.0.2.0"))
@@ -232,7 +232,7 @@ def test_a_source_is_an_address_cut_to_its_prefix(
     address: str, prefix4: int, prefix6: int, text: str
 ) -> None:
     key = source_key(*parse_address(address), prefix4, prefix6)
-    assert source_text(key, prefix4, prefix6) == text
+    assert str(source_network(key, prefix4, prefix6)) == text
 
 
 @given(addresses, addresses, st.integers(0, 32), st.integers(0, 128))

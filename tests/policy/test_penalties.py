@@ -99,6 +99,20 @@ def test_there_is_room_again_when_penalties_are_over() -> None:
     assert [ban.key for ban in penalties.bans(later)] == [99]
 
 
+def test_a_full_table_is_looked_through_once_a_second() -> None:
+    """Else each place that becomes free costs a stranger one connection, and superd a look at all the others."""
+    penalties = Penalties(LIMITS, 10)
+    for key in range(10):
+        penalties.went_over(key, key)
+    first_over, last_over = 30 * S, 30 * S + 9
+    penalties.went_over(100, first_over)
+    assert penalties.is_penalised(100, first_over), "there was a place"
+    penalties.went_over(101, last_over)
+    assert not penalties.is_penalised(101, last_over), "nobody has looked since"
+    penalties.went_over(101, first_over + S)
+    assert penalties.is_penalised(101, first_over + S)
+
+
 def test_pardon() -> None:
     penalties = Penalties(LIMITS, 10)
     penalties.went_over(1, 0)

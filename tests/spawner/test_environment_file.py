@@ -66,6 +66,12 @@ def test_what_is_written_is_what_the_child_gets(text: str, variables: dict[str, 
         ("A=1\nB='secret", "line 2: no closing quote"),
         ('A="secret\\"', "line 1: no closing quote"),
         ("A=sec\0ret", "line 1: NUL"),
+        ("A=1\n\n PROTO =secret", "line 3: superd sets PROTO"),
+        ("LISTEN_FDS=secret", "line 1: superd sets LISTEN_FDS"),
+        ("TCPREMOTEIP=secret", "line 1: superd sets TCPREMOTEIP"),
+        ("UDPREMOTEIP=secret", "line 1: superd sets UDPREMOTEIP"),
+        ("UDPLOCALIP=secret", "line 1: superd sets UDPLOCALIP"),
+        ("UNIXREMOTEEUID=secret", "line 1: superd sets UNIXREMOTEEUID"),
     ],
 )
 def test_a_mistake_is_told_by_its_line_and_never_its_content(text: str, problem: str) -> None:

@@ -12,7 +12,9 @@ from helpers.messages import descriptors_of, messages
 from hypothesis import given
 from hypothesis import strategies as st
 
+from superd.config.policy_checks import MAX_LIST_BYTES
 from superd.errors import WireError
+from superd.master.policies import MAX_BANNER_BYTES
 from superd.policy.rules import Access, Limits, ProxyProtocol, Rate
 from superd.wire.codec import Direction, encode_connection, join_connections
 from superd.wire.datagrams import MAX_DATAGRAM_BYTES, Deliver
@@ -31,7 +33,7 @@ from superd.wire.messages import (
     ServiceUp,
     Started,
 )
-from superd.wire.policies import ServicePolicy
+from superd.wire.policies import Keep, ServicePolicy
 from superd.wire.table import TABLE, Phase, Role, Row
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=[f"{row.kind}-{row.message.__name__}" for row in TABLE])
@@ -55,7 +57,18 @@ def example(row: Row) -> tuple[bytes, int]:
 
 
 _SETTINGS = ServiceSettings(
-    "ftp", "nowait", "ftp", ("ftpd", "-l"), ("tcp://*:21",), ("nowait", "tcp"), -1.0, -1.0, 10.0, 15, "log"
+    "ftp",
+    "nowait",
+    "ftp",
+    ("ftpd", "-l"),
+    "/usr/sbin/ftpd",
+    ("tcp://*:21",),
+    ("nowait", "tcp"),
+    -1.0,
+    -1.0,
+    10.0,
+    15,
+    "log",
 )
 _EXAMPLES: dict[type, Any] = {
     Connections: Connections(((1, ANY_PEER),)),
@@ -71,7 +84,7 @@ _EXAMPLES: dict[type, Any] = {
 _FIELDS = {
     "Settings": '[1, "", "", "", [], [], [], 1, 4096, "", true, true]',
     "HostsFiles": '["sshd: 192.0.2.", "ALL: ALL"]',
-    "Tuned": '[1, "{}"]',
+    "Keep": '[1, "{}"]',
     "ListenerUp": '[1, 0, "tcp://*:21", false]',
     "ListenerDown": '[1, 0, "tcp://*:21", "in use"]',
     "ServiceDown": "[1]",
@@ -131,6 +144,25 @@ def test_a_full_batch_and_a_full_report_fit_their_packets() -> None:
     assert to_spawner.decode(to_spawner.encode(Connections(batch)), MAX_BATCH) == Connections(batch)
     assert to_acceptor.decode(to_acceptor.encode(Known(batch)), 0) == Known(batch)
     assert to_acceptor.decode(to_acceptor.encode(Report(1, events)), 0) == Report(1, events)
+
+
+def test_a_text_that_could_not_be_passed_on_is_not_taken() -> None:
+    """The master keeps ``Keep`` for the next acceptor: half of a surrogate pair would end it when it says so."""
+    there = Direction.of(Role.ACCEPTOR, Role.MASTER)
+    kind = there.by_message[Keep].kind
+    assert there.decode(bytes((kind,)) + b'[1,"\\udcff"]', 0) == Keep(1, "\udcff"), "a byte that is not UTF-8"
+    for text in (b"\\ud800", b"\\udfff", b"x\\udbff"):
+        with pytest.raises(WireError, match=r"Keep\.note"):
+            there.decode(bytes((kind,)) + b'[1,"' + text + b'"]', 0)
+
+
+def test_the_most_that_a_configuration_may_say_of_a_policy_fits_its_message() -> None:
+    """Every item costs two quotes and a comma, and every character of a banner or a note up to six bytes."""
+    access = Access(allow=("a",) * MAX_LIST_BYTES)
+    banner = "\x01" * MAX_BANNER_BYTES
+    policy = ServicePolicy(1, Limits(), access, ProxyProtocol(), banner, banner, "\x01" * 64 * 1024)
+    there = Direction.of(Role.MASTER, Role.ACCEPTOR)
+    assert there.decode(there.encode(policy), 0) == policy
 
 
 # --- direction and phase ---

@@ -1,0 +1,45 @@
+"""What spawners say of connections that an earlier acceptor took."""
+
+from __future__ import annotations
+
+import socket
+
+import trio
+from helpers.clocked import clocked
+
+from superd.acceptor.children import Children
+from superd.acceptor.spawners import Requests, Spawners
+from superd.wire.fds import Link, pair
+from superd.wire.messages import Known, Peer, SpawnerUp, Told, Welcome
+from superd.wire.table import Role
+
+from .workshop import Workshop
+
+A = Peer(int(socket.AF_INET), bytes([192, 0, 2, 1]), 1, bytes([198, 51, 100, 1]), 7)
+
+
+@clocked
+async def test_a_connection_that_was_never_started_counts_no_more_when_its_spawner_is_gone() -> None:
+    with Workshop() as shop:
+        children = Children(shop.log, shop.timers, shop.dispatch, lambda *_: None, lambda _: None)
+        nothing = Requests(lambda *_: None, lambda *_: None, lambda *_: None)
+        spawners = Spawners(2, shop.poller, children, nothing)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shop.poller.run, lambda: None)
+            ours, theirs = pair()
+            spawners.up(shop.service, SpawnerUp(1, 5, 4711, False), Link(ours, Role.ACCEPTOR, Role.SPAWNER))
+            there = Link(theirs, Role.SPAWNER, Role.ACCEPTOR)
+            for message in (Welcome(2), Known(((1, A),)), Told(), Known(((2, A),))):
+                there.post(message)
+            with trio.fail_after(5):
+                while len(shop.service.children) < 2:
+                    await trio.sleep(0.01)
+            assert shop.service.engine.open == 2
+            spawner = spawners.down(shop.service, 5)
+            nursery.cancel_scope.cancel()
+            there.close()
+        assert spawner is not None
+        orphans = [child.id for child in shop.service.children.values() if child.spawner == spawner.number]
+        children.lost(shop.service, orphans)
+        assert shop.service.children == {} and shop.service.engine.open == 0
+        assert shop.service.engine.total.open == 0
