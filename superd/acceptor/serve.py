@@ -53,7 +53,8 @@ from superd.wire.messages import (
 from superd.wire.policies import HostsFiles
 from superd.wire.table import Role
 
-LOG_FLUSH_S = 1.0
+TEND_S = 1.0
+"""How often the acceptor looks after what nothing else brings up: so much of its counts dies with it."""
 
 
 class Acceptor:
@@ -89,7 +90,7 @@ class Acceptor:
             self._nursery.start_soon(self.poller.run, self._after)
             self._nursery.start_soon(self.timers.run, self._after)
             self._nursery.start_soon(self.spawners.keep)
-            self._nursery.start_soon(self._flush_log)
+            self._nursery.start_soon(self._tend)
             self.say(Ready())
 
     async def _first_settings(self) -> Received:
@@ -286,12 +287,14 @@ class Acceptor:
     def _after(self) -> None:
         self.log.flush()
 
-    async def _flush_log(self) -> None:
-        """What waits for a slow sink, or to be said as repeated, goes out even if nothing else happens."""
+    async def _tend(self) -> None:
+        """What waits for a slow sink, or to be said as repeated, goes out even if nothing else happens; and counts are
+        left with the master, here rather than for each connection."""
         while True:
-            await trio.sleep(LOG_FLUSH_S)
+            await trio.sleep(TEND_S)
             if self.log.pending:
                 self.log.flush()
+            self.policies.leave_counts()
 
     # --- stopping ---
 

@@ -118,6 +118,8 @@ def toml_value(value: object) -> str:
 
 
 def _spell_text(text: str) -> str:
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return f'"{"".join(map(_spell_character, text))}"'
 
 

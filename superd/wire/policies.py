@@ -13,7 +13,7 @@ class ServicePolicy:
 
     Args:
         banner_denied, banner_limited: the texts themselves.
-        tuned: what ``Tuned`` said last, for an acceptor that has not heard it; else empty.
+        note: what ``Keep`` said last, for an acceptor that has not heard of the service yet.
     """
 
     service: int
@@ -22,7 +22,7 @@ class ServicePolicy:
     proxy_protocol: ProxyProtocol
     banner_denied: str
     banner_limited: str
-    tuned: str
+    note: str
 
 
 @frozen
@@ -34,9 +34,9 @@ class HostsFiles:
 
 
 @frozen
-class Tuned:
-    """What an administrator set on the live system, in the acceptor's own words: kept for the next acceptor, which
-    gets it back with ``ServicePolicy``, and never read by the master."""
+class Keep:
+    """What the next acceptor is to know of a service, in the acceptor's own words: what an administrator set on the
+    live system, and what was counted. It gets it back with ``ServicePolicy``; the master never reads it."""
 
     service: int
-    tuned: str
+    note: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from enum import StrEnum
@@ -33,6 +34,7 @@ _INETD = re.compile(
     re.M,
 )
 _OFF = re.compile(rb"^#(?:<off>#[ \t]*|[ \t]*)\S+[ \t]+" + _TYPES.encode() + rb"[ \t]+[a-z]", re.M)
+_SAYS_SOMETHING = re.compile(rb"^[ \t]*[^#\s]", re.M)
 _AUTHBIND = frozenset({"byport", "byaddr", "byuid"})
 
 
@@ -65,7 +67,7 @@ def importable(file: str, content: bytes) -> Kind:
     Raises:
         LegacyError: it is superd's own, or nobody's that superd knows.
     """
-    kind = detect(content)
+    kind = detect(content) or _by_name(file, content)
     if kind is Kind.SUPERD:
         raise LegacyError(file, "superd's own configuration already", f"run it: superd -f {file}")
     if kind is None:
@@ -73,3 +75,11 @@ def importable(file: str, content: bytes) -> Kind:
             file, "neither inetd.conf, xinetd.conf nor a systemd unit", "name what it is: --dialect NAME"
         )
     return kind
+
+
+def _by_name(file: str, content: bytes) -> Kind | None:
+    """What a file of comments alone must be; None when there is more in it."""
+    if _SAYS_SOMETHING.search(content):
+        return None
+    name = os.path.basename(file)
+    return Kind.XINETD if "xinetd" in name else Kind.INETD

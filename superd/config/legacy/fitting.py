@@ -30,7 +30,8 @@ def fit(carried: Carried, lookup_port: LookupPort) -> Carried:
         carried: what an importer made.
         lookup_port: as ``parse_listen`` takes it.
     """
-    fitting = _Fitting(carried, lookup_port)
+    defaults = parse_layer(carried.defaults, Place("", "defaults"), lookup_port, [])
+    fitting = _Fitting(carried, defaults, lookup_port)
     services = tuple(map(fitting.fitted, carried.services))
     services = tuple(fitting.apart(services))
     return evolve(carried, services=services, remarks=(*carried.remarks, *fitting.remarks))
@@ -41,6 +42,7 @@ class _Fitting:
     """One run over all services."""
 
     carried: Carried
+    defaults: Layer
     lookup_port: LookupPort
     remarks: list[Remark] = field(factory=list)
     drafts: dict[str, Draft] = field(factory=dict)
@@ -64,14 +66,11 @@ class _Fitting:
         faults: list[Fault] = []
         place = Place("", f"services.{name}", name)
         own = parse_layer(tables, place, self.lookup_port, faults)
-        draft = merge(name, self._defaults(), own)
+        draft = merge(name, self.defaults, own)
         faults += checks.check_service(draft, str(self.carried.settings.get("user", "superd")))
         if not faults:
             self.drafts[name] = draft
         return faults
-
-    def _defaults(self) -> Layer:
-        return parse_layer(self.carried.defaults, Place("", "defaults"), self.lookup_port, [])
 
     def apart(self, services: Iterable[ServiceTable]) -> Iterator[ServiceTable]:
         """The services, those switched off whose port another one has already."""

@@ -5,8 +5,9 @@ The same input gives the same output, byte by byte.
 
 from __future__ import annotations
 
+import functools
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from superd.config.findings import toml_key, toml_value
 from superd.config.legacy.carried import (
@@ -25,8 +26,8 @@ WIDTH = 100
 """Characters of a line of prose, its mark included. The user's own lines stay as they are."""
 
 _MAX_LIST = 110  # a longer list stands one item a line
-_SMALL = ("inetd", "superd", "systemd", "tcpd", "xinetd")
-_TABLES = tuple(name for name in TABLES if name not in ("superd", SERVICE))
+_ORDER = {table: {name: number for number, name in enumerate(keys)} for table, keys in TABLES.items()}
+_ORDER[""] = {name: number for number, name in enumerate(TABLES)}
 
 
 def to_toml(carried: Carried) -> str:
@@ -83,8 +84,8 @@ def _blocks(carried: Carried) -> Iterator[str]:
 def _comment(item: Comment | Remark) -> list[str]:
     if isinstance(item, Comment):
         return [_marked(item.text)]
-    told = _prose(f"{item.fate.capitalize()}: {item.reason}.")
-    return [*told, _marked(f"  {item.origin.text}")] if item.origin.text else told
+    told = _prose(f"{item.fate}: {item.reason}")
+    return [*told, _marked(f"  {item.origin.text}")] if item.origin.text else list(told)
 
 
 def _service(service: ServiceTable, remarks: Iterable[Remark]) -> str:
@@ -108,7 +109,7 @@ def _service_lines(
     inner = nested({name: value for name, value in keys.items() if "." in name})
     if own or not inner:
         yield from _table(path, own, notes, SERVICE)
-    for name in sorted(inner, key=_rank(_TABLES)):
+    for name in _ordered(inner, ""):
         table = inner[name]
         assert isinstance(table, Mapping)  # noqa: S101 - tells mypy what nested makes
         below = {key.removeprefix(f"{name}."): value for key, value in notes.items()}
@@ -119,7 +120,7 @@ def _table(
     path: str, table: Mapping[str, object], notes: Mapping[str, Iterable[str]], schema: str = "superd"
 ) -> Iterator[str]:
     yield f"[{path}]"
-    for name in sorted(table, key=_rank(TABLES.get(schema, ()))):
+    for name in _ordered(table, schema):
         yield from _notes(notes.get(name, ()))
         yield _assignment(name, table[name])
 
@@ -132,31 +133,29 @@ def _assignment(name: str, value: object) -> str:
     return "\n".join([f"{toml_key(name)} = [", *items, "]"])
 
 
-def _rank(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
-    order = {name: number for number, name in enumerate(names)}
-    return lambda name: (order.get(name, len(order)), name)
+def _ordered(names: Iterable[str], schema: str) -> list[str]:
+    """Keys of a table, or tables of a service, in the order of the manual."""
+    order = _ORDER.get(schema, {})
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
 def _notes(reasons: Iterable[str]) -> Iterator[str]:
     for reason in dict.fromkeys(reasons):
-        yield from _prose(f"{_begun(reason)}.")
+        yield from _prose(reason)
 
 
-def _begun(reason: str) -> str:
-    """A reason as a sentence begins; names of programs keep their small letter."""
-    return reason if reason.startswith(_SMALL) else f"{reason[:1].upper()}{reason[1:]}"
-
-
-def _prose(text: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)  # the same is said of many services
+def _prose(text: str) -> tuple[str, ...]:
     """Sentences as comments, wrapped."""
     plain = " ".join(text.split())
-    return [_marked(f" {line}") for line in textwrap.wrap(plain, WIDTH - 2, break_on_hyphens=False)]
+    return tuple(_marked(f" {line}") for line in textwrap.wrap(plain, WIDTH - 2, break_on_hyphens=False))
 
 
 def _marked(text: str) -> str:
     """A comment, without what TOML forbids in one and terminals obey."""
-    shown = "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in text.rstrip())
-    return f"#{shown}"
+    if text.isprintable():
+        return f"#{text.rstrip()}"
+    return f"#{''.join(c if c.isprintable() or c == chr(9) else _escaped(c) for c in text.rstrip())}"
 
 
 def _escaped(character: str) -> str:

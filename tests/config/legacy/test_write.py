@@ -49,7 +49,7 @@ def test_a_remark_stands_above_its_key() -> None:
         service("one", 1, limits={"rate": "1/s"}),
         remarks=(remark(1, Fate.NOTED, "it is slow", "one", "limits.rate"),),
     )
-    assert "# It is slow.\nrate = " in to_toml(made)
+    assert "# it is slow\nrate = " in to_toml(made)
 
 
 def test_comments_and_lost_lines_stand_where_they_stood() -> None:
@@ -63,7 +63,7 @@ def test_comments_and_lost_lines_stand_where_they_stood() -> None:
     assert lines == [
         "# mine",
         "[services.one]",
-        "# Fault: too short.",
+        "# fault: too short",
         "#  line 5",
         "[services.two]",
         "# last",

@@ -7,3 +7,7 @@
 ``mapping``     that as a service of superd
 ``importer``    all of it together
 """
+
+from superd.config.legacy.xinetd.importer import read_xinetd
+
+__all__ = ["read_xinetd"]

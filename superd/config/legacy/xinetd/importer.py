@@ -1,4 +1,4 @@
-"""A whole xinetd.conf, or a folder of its files, as a ``Carried``."""
+"""A whole xinetd.conf with what it includes, or one file of xinetd.d, as a ``Carried``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attrs import evolve
 from superd.config.legacy.carried import Carried, Fate, Remark, ServiceTable, nested
 from superd.config.legacy.names import fresh_name
 from superd.config.legacy.surroundings import Surroundings
+from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.xinetd.files import Pages
 from superd.config.legacy.xinetd.mapping import Translation
 from superd.config.legacy.xinetd.resolve import Resolved, filled, read_defaults, read_service
@@ -36,32 +37,22 @@ _FAITHFUL = {
 }
 
 
-def carry(file: str, content: bytes, surroundings: Surroundings, *, faithful: bool = False) -> Carried:
+def read_xinetd(file: str, content: bytes, surroundings: Surroundings, wishes: Wishes) -> Carried:
     """Import an xinetd.conf and what it includes, or one file of xinetd.d.
 
     Args:
         file: its name, for messages and for what it includes.
         content: what is in it.
         surroundings: how other files are read, and names looked up.
-        faithful: keep the old ways wherever superd deliberately differs.
+        wishes: the options of the import.
     """
     pages = Pages(surroundings)
     pages.read(file, content)
-    return _carried(pages, faithful=faithful)
+    return _carried(pages, wishes)
 
 
-def carry_folder(folder: str, surroundings: Surroundings, *, faithful: bool = False) -> Carried:
-    """Import a folder as ``includedir`` does.
-
-    Raises:
-        LegacyError: the folder cannot be read.
-    """
-    pages = Pages(surroundings)
-    pages.read_folder(folder)
-    return _carried(pages, faithful=faithful)
-
-
-def _carried(pages: Pages, *, faithful: bool) -> Carried:
+def _carried(pages: Pages, wishes: Wishes) -> Carried:
+    faithful = wishes.faithful
     services, defaults, comes_first = _resolved(pages)
     remarks = [*pages.remarks, *(defaults.remarks if defaults else ())]
     settings = _settings(defaults, remarks)
@@ -73,7 +64,7 @@ def _carried(pages: Pages, *, faithful: bool) -> Carried:
         name = fresh_name(service.id, taken, service.word("protocol") or service.word("socket_type"))
         taken.add(name)
         mapping = Translation(
-            filled(service, defaults), name, pages.surroundings, kept, _off(service, defaults), faithful
+            filled(service, defaults), name, pages.surroundings, kept, _off(service, defaults), wishes
         )
         tables.append(mapping.table())
         remarks += mapping.remarks

@@ -14,6 +14,8 @@ from attrs import field, mutable
 
 from superd.config.legacy.carried import Fate
 from superd.config.legacy.surroundings import Surroundings
+from superd.config.legacy.wellknown import registered_port
+from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.xinetd.resolve import Resolved
 
 Say = Callable[[Fate, str, str], None]
@@ -39,11 +41,13 @@ class Listening:
     Args:
         service: with everything from defaults.
         surroundings: of the file.
+        wishes: the options of the import.
         say: for what is done differently.
     """
 
     service: Resolved
     surroundings: Surroundings
+    wishes: Wishes
     say: Say
     transport: Literal["tcp", "udp"] = field(init=False)
 
@@ -87,15 +91,23 @@ class Listening:
         if not written:
             if not is_listed:
                 raise NowhereError("type = UNLISTED without a port; xinetd disables it")
-            if known is None:
-                raise NowhereError(f"/etc/services has no {name} for {self.transport}, and no port is given")
-            return known
+            return known or self._named_port(name)
         if is_listed and known != int(written):
             listed = f"has {known}" if known else "does not have it"
             self.say(
                 Fate.NOTED, f"xinetd wants type = UNLISTED here, since /etc/services {listed}; mended", "port"
             )
         return int(written)
+
+    def _named_port(self, name: str) -> int:
+        """The port of a service that this machine does not know."""
+        number = self.wishes.ports.get(name) or registered_port(name, self.transport)
+        lacking = f"/etc/services has no {name} for {self.transport}"
+        if number is None:
+            raise NowhereError(f"{lacking}, and no port is given; write it, or --port {name}=NUMBER")
+        if name not in self.wishes.ports:
+            self.say(Fate.CARRIED, f"{lacking}; {number} is the port registered for it", "port")
+        return number
 
     def _hosts(self) -> list[tuple[str, str]]:
         """Scheme and host of each listener."""

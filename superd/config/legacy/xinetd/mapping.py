@@ -13,6 +13,7 @@ from attrs import evolve, field, mutable
 
 from superd.config.legacy.carried import Fate, Remark, ServiceTable, nested
 from superd.config.legacy.surroundings import Surroundings
+from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.xinetd.listening import Listening, NowhereError
 from superd.config.legacy.xinetd.resolve import Held, Resolved
 from superd.config.legacy.xinetd.serving import server_of
@@ -40,7 +41,7 @@ class Translation:
         surroundings: of the file.
         defaults: the keys of ``[defaults]`` that will be written, by dotted name.
         off: why it is switched off from outside; empty when it is not.
-        faithful: keep the old ways wherever superd deliberately differs.
+        wishes: the options of the import.
     """
 
     service: Resolved
@@ -48,7 +49,7 @@ class Translation:
     surroundings: Surroundings
     defaults: Mapping[str, object]
     off: str
-    faithful: bool
+    wishes: Wishes
     remarks: list[Remark] = field(factory=list)
 
     def table(self) -> ServiceTable:
@@ -57,10 +58,10 @@ class Translation:
         for remark in self.service.remarks:
             self.remarks.append(evolve(remark, service=self.name, key=at.get(remark.origin, "")))
         try:
-            listening = Listening(self.service, self.surroundings, self._say)
+            listening = Listening(self.service, self.surroundings, self.wishes, self._say)
             keys = {
                 "listen": listening.listens(),
-                **server_of(self.service, self._say, faithful=self.faithful),
+                **server_of(self.service, self._say, faithful=self.wishes.faithful),
             }
         except NowhereError as error:
             self._tell(error.fate, error.reason)
@@ -124,7 +125,7 @@ class Translation:
         if not wait:
             self._tell(Fate.FAULT, "neither wait = yes nor wait = no; xinetd disables it")
             return {"enabled": False, "mode": "wait" if transport == "udp" else "nowait"}
-        if wait == "no" and transport == "udp" and "exec" in self._serving:
+        if wait == "no" and transport == "udp" and self._serving == "exec":
             self._say(Fate.FAULT, "xinetd disables a dgram service without wait = yes", "wait")
             return {"enabled": False, "mode": "wait"}
         return {"mode": "wait"} if wait == "yes" else {}
