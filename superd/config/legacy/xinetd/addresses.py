@@ -18,6 +18,7 @@ _FACTORED = re.compile(r"((?:[0-9]{1,3}\.){0,3})\{([0-9,]+)\}")
 _PREFIX = re.compile(r"([^/]+)/([0-9]{1,3})")
 _NETMASK = re.compile(r"([0-9.]+)/([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)")
 _MAPPED = 0xFFFF
+_BEFORE_MAPPED = 80  # leading zeros of ::ffff:0:0/96
 _ALL_ONES = 0xFFFF_FFFF
 
 
@@ -93,7 +94,10 @@ def _network(word: str) -> Rules:
         version, value, length = 4, value & _ALL_ONES, length - 96
     if length > WIDTHS[version]:
         raise BadValueError(f'"{word}" has more than {WIDTHS[version]} bits')
-    return Rules((_text(version, value, length),))
+    text = _text(version, value, length)
+    if version == 6 and length <= _BEFORE_MAPPED and not value >> (128 - length):
+        return Rules((text, "0.0.0.0/0"))  # on its sockets for both families IPv4 is part of it
+    return Rules((text,))
 
 
 def _netmask(word: str, address: str, mask: str) -> Rules:

@@ -1,0 +1,526 @@
+"""xinetd.conf: what becomes of its stanzas and attributes, and of xinetd's own quirks."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.imports import Imported, imported, surroundings
+
+from superd.config.legacy.carried import Fate
+from superd.config.model import INFINITY, Mode, Service
+from superd.policy.rules import UNLIMITED
+
+_PLAIN = (
+    "socket_type = stream",
+    "wait = no",
+    "user = nobody",
+    "server = /bin/cat",
+    "type = UNLISTED",
+    "port = 7000",
+)
+
+
+def stanza(*lines: str, name: str = "a", without: str = "", before: tuple[str, ...] = _PLAIN) -> str:
+    """A service that works, with lines added and those of one attribute left out."""
+    kept = [line for line in before if not without or not line.startswith(without)]
+    return "\n".join([f"service {name}", "{", *kept, *lines, "}", ""])
+
+
+def one(*lines: str, without: str = "", **wishes: object) -> Service:
+    return imported(stanza(*lines, without=without), **wishes).only()
+
+
+def defaults(*lines: str) -> str:
+    return "\n".join(["defaults", "{", *lines, "}", ""])
+
+
+def noted(found: Imported, words: str) -> bool:
+    return found.says(words, Fate.NOTED)
+
+
+def faulty(found: Imported, words: str) -> bool:
+    return found.says(words, Fate.FAULT)
+
+
+# --- the form of a file ---
+
+
+def test_a_plain_service_is_carried_whole() -> None:
+    service = one("server_args = -u x", "nice = 5", "umask = 27")
+    assert [listen.text for listen in service.listen] == ["tcp://*:7000"]
+    assert service.exec == ("/bin/cat", "-u", "x")
+    assert (service.user, service.mode, service.nice, service.umask) == ("nobody", Mode.NOWAIT, 5, 0o27)
+    assert service.enabled
+
+
+@pytest.mark.parametrize("head", ["service a {", "service a{", "Service a  {"])
+def test_a_brace_on_the_line_of_the_name_is_mended(head: str) -> None:
+    text = stanza().replace("service a\n{", head)
+    found = imported(text + stanza(name="b").replace("7000", "7001"))
+    assert list(found.config.services) == ["a", "b"]
+    assert noted(found, "opening brace on a line by itself")
+
+
+def test_a_missing_closing_brace_costs_neither_service() -> None:
+    found = imported(stanza().removesuffix("}\n") + stanza(name="b").replace("7000", "7001"))
+    assert [service.enabled for service in found.config.services.values()] == [True, True]
+    assert noted(found, "service a is not closed")
+
+
+def test_a_missing_closing_brace_at_the_end_is_mended() -> None:
+    found = imported(stanza().removesuffix("}\n"))
+    assert found.only().enabled
+    assert noted(found, "not closed at the end of the file")
+
+
+def test_a_closing_brace_behind_a_value_is_mended() -> None:
+    assert noted(imported(stanza("nice = 1 }").removesuffix("}\n")), "closing brace on a line by itself")
+
+
+def test_a_missing_blank_before_the_operator_is_mended() -> None:
+    found = imported(stanza("user=root", without="user"))
+    assert found.only().user == "root"
+    assert noted(found, "wants a blank before the =")
+
+
+def test_carriage_returns_are_mended() -> None:
+    found = imported(stanza("disable = no").replace("\n", "\r\n"))
+    assert found.only().enabled
+    assert noted(found, "CRLF")
+
+
+def test_a_comment_behind_a_number_does_not_lose_the_limit() -> None:
+    found = imported(stanza("per_source = 10 # at most", "rlimit_cpu = 20 # seconds"))
+    assert found.only().limits.max_connections_per_source == 10
+    assert found.only().resource_limits["cpu"].soft == 20
+    assert noted(found, "takes the comment for values")
+
+
+def test_a_comment_behind_arguments_is_arguments_as_it_was() -> None:
+    found = imported(stanza("server_args = -n # hi"))
+    assert found.only().exec == ("/bin/cat", "-n", "#", "hi")
+    assert noted(found, "the program is given this one as arguments")
+
+
+def test_quotes_in_arguments_are_arguments_as_they_were() -> None:
+    found = imported(stanza('server_args = -m "a b"'))
+    assert found.only().exec == ("/bin/cat", "-m", '"a', 'b"')
+    assert noted(found, "knows no quotes")
+
+
+def test_keywords_and_values_have_no_case() -> None:
+    found = imported(stanza("Disable = NO", "FLAGS = nodelay ipv4", "Protocol = TCP"))
+    assert found.only().enabled
+    assert found.only().socket.no_delay is True
+    assert found.only().listen[0].text == "tcp4://*:7000"
+
+
+def test_an_unknown_attribute_is_a_fault_and_the_service_runs_as_it_did() -> None:
+    found = imported(stanza("frobnicate = 3"))
+    assert found.only().enabled
+    assert faulty(found, "no attribute frobnicate")
+
+
+def test_of_two_lines_the_first_counts() -> None:
+    found = imported(stanza("wait = yes"))
+    assert found.only().mode is Mode.NOWAIT
+    assert noted(found, "the first counts")
+
+
+def test_two_addresses_never_become_all_addresses() -> None:
+    found = imported(stanza("bind = 127.0.0.1 127.0.0.2"))
+    assert not found.only().enabled
+    assert faulty(found, "2 values where xinetd wants 1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["instances = many", "rlimit_cpu = 5s", "flags = DISABLE", "umask = 8", "cps = x y", "nice = 40", "log_type = X",
+     "only_from = 127.{1,2}.2.3", "access_times = 8-9", "rlimit_as = 5G", "max_load = -1", "v6only = maybe"],
+)  # fmt: skip
+def test_a_value_that_cannot_be_read_switches_the_service_off(line: str) -> None:
+    found = imported(stanza(line))
+    assert not found.only().enabled
+    assert found.says("", Fate.FAULT)
+
+
+def test_a_group_in_user_is_a_fault() -> None:
+    found = imported(stanza("user = root:daemon", without="user"))
+    assert not found.only().enabled
+    assert faulty(found, "attribute group of its own")
+
+
+def test_a_line_that_is_no_attribute_switches_the_service_off() -> None:
+    found = imported(stanza("include /etc/x"))
+    assert not found.only().enabled
+    assert faulty(found, "loses all of service a")
+
+
+def test_garbage_between_services_is_one_fault_and_costs_nothing_else() -> None:
+    found = imported("what is this\nand this\n" + stanza())
+    assert found.only().enabled
+    assert found.said(Fate.FAULT) == [
+        "this and all down to line 2 is in no stanza; xinetd wants service, defaults, include or includedir there"
+    ]
+
+
+def test_operators_are_for_sets_alone() -> None:
+    assert faulty(imported(stanza("nice += 3")), "ignores += for nice")
+
+
+def test_comments_of_the_file_stay() -> None:
+    assert "# the old cat\n" in imported("# the old cat\n" + stanza()).text
+
+
+# --- defaults ---
+
+
+def test_lists_of_defaults_hold_for_services_that_follow_alone() -> None:
+    found = imported(
+        stanza(name="a") + defaults("only_from = 10.0.0.0") + stanza(name="b").replace("7000", "7001")
+    )
+    assert found.service("a").access.allow == ()
+    assert found.service("b").access.allow == ("10.0.0.0/8",)
+    assert noted(found, "only for services that come after")
+
+
+def test_numbers_of_defaults_hold_for_services_before_them_too() -> None:
+    found = imported(stanza() + defaults("instances = 7", "cps = 25 30"))
+    assert found.only().limits.max_connections == 7
+    assert found.only().limits.rate.count == 25
+
+
+@pytest.mark.parametrize(
+    ("line", "allow", "enabled"),
+    [
+        ("only_from += 127.0.0.1", ("10.0.0.0/8", "127.0.0.1"), True),
+        ("only_from = 127.0.0.1", ("127.0.0.1",), True),
+        ("only_from -= 10.0.0.0", None, False),
+        ("only_from =", None, False),
+    ],
+)
+def test_operators_work_on_the_lists_of_defaults(
+    line: str, allow: tuple[str, ...] | None, enabled: bool
+) -> None:
+    service = imported(defaults("only_from = 10.0.0.0") + stanza(line)).only()
+    assert service.enabled is enabled
+    assert allow is None or service.access.allow == allow
+
+
+def test_in_defaults_every_operator_adds() -> None:
+    found = imported(defaults("only_from = 10.0.0.0", "only_from = 127.0.0.1") + stanza())
+    assert found.only().access.allow == ("10.0.0.0/8", "127.0.0.1")
+
+
+def test_a_list_of_defaults_that_a_service_empties_is_open_again() -> None:
+    text = defaults("no_access = 10.0.0.0") + stanza("no_access -= 10.0.0.0")
+    assert imported(text).only().access.deny == ()
+
+
+def test_unreadable_access_in_defaults_leaves_everything_off() -> None:
+    found = imported(defaults("only_from = 1.2.3.4/99") + stanza())
+    assert not found.only().enabled
+    assert faulty(found, "does not start with it")
+
+
+def test_what_defaults_may_not_hold_is_ignored_as_xinetd_does() -> None:
+    found = imported(defaults("nice = 3") + stanza())
+    assert found.only().nice == 0
+    assert noted(found, "ignores nice in defaults")
+
+
+def test_a_second_block_of_defaults_is_ignored() -> None:
+    found = imported(defaults("instances = 3") + defaults("instances = 4") + stanza())
+    assert found.only().limits.max_connections == 3
+    assert noted(found, "second block of defaults")
+
+
+def test_enabled_and_disabled_go_by_id() -> None:
+    text = defaults("enabled = q r", "disabled = r") + "".join(
+        stanza(f"id = {name}", name="x").replace("7000", port)
+        for name, port in (("q", "1"), ("r", "2"), ("s", "3"))
+    )
+    enabled = {name: service.enabled for name, service in imported(text).config.services.items()}
+    assert enabled == {"q": True, "r": False, "s": False}
+
+
+def test_disable_wins_over_enabled() -> None:
+    assert not imported(defaults("enabled = a") + stanza("disable = yes")).only().enabled
+
+
+# --- includes ---
+
+
+def test_a_folder_is_read_sorted_without_dots_and_tildes() -> None:
+    files = {f"/x/{name}": stanza(name=name.replace(".", "-")).replace("7000", str(7000 + index))
+             for index, name in enumerate(["b", "a", "web.conf", "old~", ".hidden"])}  # fmt: skip
+    found = imported("includedir /x\n", machine=surroundings(files))
+    assert list(found.config.services) == ["a", "b"]
+    assert found.says("no file with a dot in its name")
+
+
+def test_files_that_include_each_other_end() -> None:
+    machine = surroundings({"/x/a": "include /x/b\n" + stanza(), "/x/b": "include /x/a\n"})
+    found = imported("include /x/a\n", machine=machine)
+    assert list(found.config.services) == ["a"]
+    assert faulty(found, "included within itself")
+
+
+def test_a_missing_include_is_a_fault_and_the_rest_is_carried() -> None:
+    found = imported("includedir /nowhere\n" + stanza())
+    assert found.only().enabled
+    assert faulty(found, "/nowhere: no such file or directory")
+
+
+# --- names, protocols, addresses ---
+
+
+def test_several_stanzas_of_one_name_are_told_apart_by_id() -> None:
+    text = stanza("id = one", name="x") + stanza("id = two", name="x").replace("7000", "7001")
+    assert list(imported(text).config.services) == ["one", "two"]
+
+
+def test_the_same_name_twice_gets_another_one() -> None:
+    assert len(imported(stanza() + stanza().replace("7000", "7001")).config.services) == 2
+
+
+def test_of_two_on_one_port_the_second_is_off() -> None:
+    found = imported(stanza() + stanza(name="b"))
+    assert (found.service("a").enabled, found.service("b").enabled) == (True, False)
+    assert faulty(found, "listens there too")
+
+
+def test_protocol_follows_from_the_type_and_the_other_way_round() -> None:
+    assert one("protocol = tcp", without="socket_type").listen[0].text == "tcp://*:7000"
+    assert one("protocol = udp", without="socket_type").listen[0].text == "udp://*:7000"
+
+
+@pytest.mark.parametrize(("lines", "without"), [(("protocol = udp",), ""), ((), "socket_type")])
+def test_without_one_protocol_nothing_is_served(lines: tuple[str, ...], without: str) -> None:
+    assert not imported(stanza(*lines, without=without)).config.services
+
+
+def test_a_dgram_service_without_wait_is_off_as_it_was() -> None:
+    assert not one("socket_type = dgram", without="socket_type").enabled
+
+
+@pytest.mark.parametrize(
+    ("lines", "listen"),
+    [
+        ((), "tcp://*:7000"),
+        (("flags = IPv4",), "tcp4://*:7000"),
+        (("flags = IPv6",), "tcp://*:7000"),
+        (("flags = IPv4 IPv6",), "tcp://*:7000"),
+        (("v6only = yes",), "tcp6://*:7000"),
+        (("bind = 0.0.0.0",), "tcp4://*:7000"),
+        (("bind = ::",), "tcp://*:7000"),
+        (("bind = 192.0.2.1",), "tcp://192.0.2.1:7000"),
+        (("interface = ::1",), "tcp://[::1]:7000"),
+        (("bind = www.example.org",), "tcp://192.0.2.7:7000"),
+        (("bind = www.example.org", "flags = IPv6"), "tcp://[2001:db8::7]:7000"),
+    ],
+)
+def test_where_a_service_listens(lines: tuple[str, ...], listen: str) -> None:
+    machine = surroundings(hosts={"www.example.org": ("192.0.2.7", "2001:db8::7")})
+    assert imported(stanza(*lines), machine=machine).only().listen[0].text == listen
+
+
+def test_a_bind_name_without_address_is_no_service_for_all() -> None:
+    found = imported(stanza("bind = nowhere.example.org"))
+    assert not found.config.services
+    assert faulty(found, "the name has none here")
+
+
+def test_a_port_comes_from_the_name_of_the_service() -> None:
+    assert imported(stanza(name="ftp", before=_PLAIN[:4])).only().listen[0].port == 21
+
+
+def test_a_name_nobody_knows_is_told_with_a_remedy() -> None:
+    text = stanza(name="stockfish", before=_PLAIN[:4])
+    assert faulty(imported(text), "--port stockfish=NUMBER")
+    assert imported(text, ports={"stockfish": 4711}).only().listen[0].port == 4711
+
+
+def test_a_port_without_unlisted_is_carried() -> None:
+    found = imported(stanza(without="type"))
+    assert found.only().enabled
+    assert noted(found, "wants type = UNLISTED here")
+
+
+# --- programs ---
+
+
+@pytest.mark.parametrize(
+    ("lines", "argv"),
+    [
+        ((), ("/bin/cat",)),
+        (("server_args = cat -u",), ("/bin/cat", "cat", "-u")),
+        (("flags = NAMEINARGS", "server_args = cat -u"), ("/bin/cat", "-u")),
+    ],
+)
+def test_arguments(lines: tuple[str, ...], argv: tuple[str, ...]) -> None:
+    assert one(*lines).exec == argv
+
+
+def test_another_name_for_the_program() -> None:
+    service = one("flags = NAMEINARGS", "server_args = dog -u")
+    assert (service.exec_path, service.exec) == ("/bin/cat", ("dog", "-u"))
+
+
+def test_a_program_is_called_as_xinetd_does_when_that_is_wished() -> None:
+    service = one("server_args = -u", faithful=True)
+    assert (service.exec_path, service.exec) == ("/bin/cat", ("cat", "-u"))
+
+
+@pytest.mark.parametrize(("daemon", "path"), [("in.ftpd", "/usr/sbin/in.ftpd"), ("/opt/ftpd", "/opt/ftpd")])
+def test_tcpd_makes_way_for_hosts_access(daemon: str, path: str) -> None:
+    service = one(
+        "flags = NAMEINARGS", "server = /usr/sbin/tcpd", f"server_args = {daemon} -l", without="server"
+    )
+    assert (service.program, service.exec[1:]) == (path, ("-l",))
+    assert service.access.hosts_access
+
+
+def test_without_a_program_nothing_is_served() -> None:
+    found = imported(stanza(without="server"))
+    assert not found.config.services
+    assert faulty(found, "no server")
+
+
+def test_a_user_by_number_is_in_the_group_of_that_number() -> None:
+    service = one("user = 1000", without="user")
+    assert (service.user, service.group) == ("1000", "1000")
+
+
+def test_groups_are_left_out_unless_asked_for() -> None:
+    assert not one().init_groups
+    assert one("groups = yes").init_groups
+
+
+def test_the_environment_is_what_is_written() -> None:
+    found = imported(stanza('env = "A=1"', "env += B=2=3", "passenv = PATH TZ"))
+    assert found.only().environment == {"A": "1", "B": "2=3"}
+    assert found.only().pass_environment == ("PATH", "TZ")
+    assert noted(found, "knows no quotes")
+
+
+def test_resource_limits() -> None:
+    limits = one(
+        "rlimit_as = 10M", "rlimit_stack = UNLIMITED", "rlimit_files = 64", "rlimit_data = 3k"
+    ).resource_limits
+    assert {name: limit.soft for name, limit in limits.items()} == {
+        "as": 10 << 20, "stack": INFINITY, "nofile": 64, "data": 3 << 10,
+    }  # fmt: skip
+
+
+_DATAGRAMS = ("socket_type = dgram", "wait = yes", *_PLAIN[2:])
+
+
+def test_wait_gives_the_socket_to_one_program() -> None:
+    service = imported(stanza("instances = 9", "only_from = 10.0.0.0", before=_DATAGRAMS)).only()
+    assert service.mode is Mode.WAIT
+    assert service.listen[0].text == "udp://*:7000"
+    assert service.access.allow == ("10.0.0.0/8",)
+
+
+# --- who may come, how many, when ---
+
+
+def test_rules_of_addresses_apply_to_streams_with_wait_no_more_than_they_did() -> None:
+    found = imported(stanza("wait = yes", "only_from = 10.0.0.0", without="wait"))
+    assert found.only().enabled
+    assert found.only().access.allow == ()
+    assert noted(found, "hold for no client of a stream service with wait = yes")
+
+
+def test_a_stream_with_wait_that_xinetd_stood_before_is_off() -> None:
+    found = imported(stanza("wait = yes", "flags = INTERCEPT", "only_from = 10.0.0.0", without="wait"))
+    assert not found.only().enabled
+    assert faulty(found, "superd gives it the listening socket")
+
+
+def test_limits() -> None:
+    limits = one("instances = 30", "per_source = 5", "cps = 25 30", "max_load = 3.5").limits
+    assert (limits.max_connections, limits.max_connections_per_source, limits.max_load) == (30, 5, 3.5)
+    assert limits.rate.count == 25
+
+
+def test_a_rate_that_trips_refuses_and_says_so() -> None:
+    assert noted(imported(stanza("cps = 25 30")), "switches the service off for 30 s; superd refuses")
+
+
+def test_without_limits_superd_has_its_own_and_xinetds_rate() -> None:
+    assert one().limits.rate.count == 50
+    assert one().limits.max_connections == 256
+    faithful = one(faithful=True).limits
+    assert (faithful.max_connections, faithful.max_connections_per_source) == (UNLIMITED, UNLIMITED)
+
+
+def test_cps_of_nothing_is_no_rate() -> None:
+    assert 'rate = "infinity"' in imported(stanza("cps = 0 0")).text
+
+
+def test_more_of_one_source_than_of_all_is_as_many() -> None:
+    assert one("instances = 3", "per_source = 10").limits.max_connections_per_source == 3
+
+
+def test_hours_past_midnight_are_mended() -> None:
+    found = imported(stanza("access_times = 2:00-9:00 22:00-06:00 12:00-23:59"))
+    assert found.only().access.hours == ("02:00-09:00", "22:00-24:00", "00:00-06:00", "12:00-24:00")
+    assert noted(found, "no interval past midnight")
+
+
+def test_hosts_access_is_asked_unless_it_is_switched_off() -> None:
+    assert one().access.hosts_access
+    assert not one("flags = NOLIBWRAP").access.hosts_access
+
+
+def test_who_is_on_both_lists_is_told() -> None:
+    found = imported(stanza("only_from = 10.0.0.0", "no_access = 10.1.0.0"))
+    assert found.only().access.deny == ("10.1.0.0/16",)
+    assert noted(found, "the more specific item counts")
+
+
+@pytest.mark.parametrize("flag", ["SENSOR", "IDONLY", "LABELED"])
+def test_flags_without_counterpart_are_told(flag: str) -> None:
+    assert imported(stanza(f"flags = {flag}")).says("", Fate.NOT_CARRIED)
+
+
+def test_whoever_asked_who_the_client_is_gets_no_open_service_instead() -> None:
+    assert not one("flags = IDONLY").enabled
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (("type = RPC", "rpc_version = 2"), "no RPC programs"),
+        (("deny_time = 120",), "no honeypots"),
+        (("mdns = yes",), "announces nothing"),
+        (("log_on_failure += USERID",), "USERID"),
+        (("log_type = FILE /var/log/x",), "one log for all services"),
+        (("libwrap = other",), "by the name of its program"),
+    ],
+)
+def test_what_superd_has_not_is_told(lines: tuple[str, ...], words: str) -> None:
+    assert imported(stanza(*lines, without="type" if "type" in lines[0] else "")).says(
+        words, Fate.NOT_CARRIED
+    )
+
+
+def test_the_log_of_defaults_is_superds() -> None:
+    assert (
+        imported(defaults("log_type = SYSLOG authpriv info") + stanza()).config.settings.syslog_facility
+        == "authpriv"
+    )
+    assert imported(defaults("log_type = FILE /var/log/x") + stanza()).config.settings.log == "/var/log/x"
+
+
+def test_standard_error_goes_to_the_log_unless_the_old_way_is_wished() -> None:
+    assert one().standard_error == "log"
+    assert one(faithful=True).standard_error == "socket"
+
+
+def test_every_fault_names_its_line() -> None:
+    remarks = imported(stanza("frobnicate = 3")).carried.remarks
+    assert [(one.origin.line, one.origin.text) for one in remarks if one.fate is Fate.FAULT] == [
+        (9, "frobnicate = 3")
+    ]
