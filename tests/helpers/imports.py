@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
@@ -75,10 +76,10 @@ def imported(
     content: str | bytes,
     file: str = "/etc/xinetd.conf",
     machine: Surroundings | None = None,
-    **wishes: object,
+    wishes: Mapping[str, Any] | None = None,
 ) -> Imported:
     """Import one file, write it, and load what was written."""
     raw = content.encode() if isinstance(content, str) else content
-    carried = read_all({file: raw}, machine or surroundings(), Wishes(**wishes))  # type: ignore[arg-type]
+    carried = read_all({file: raw}, machine or surroundings(), Wishes(**(wishes or {})))
     text = to_toml(carried)
     return Imported(carried, text, load("-", system=False, stdin=io.StringIO(text)))

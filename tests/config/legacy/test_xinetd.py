@@ -25,8 +25,8 @@ def stanza(*lines: str, name: str = "a", without: str = "", before: tuple[str, .
     return "\n".join([f"service {name}", "{", *kept, *lines, "}", ""])
 
 
-def one(*lines: str, without: str = "", **wishes: object) -> Service:
-    return imported(stanza(*lines, without=without), **wishes).only()
+def one(*lines: str, without: str = "", **wishes: bool) -> Service:
+    return imported(stanza(*lines, without=without), wishes=wishes).only()
 
 
 def defaults(*lines: str) -> str:
@@ -135,7 +135,8 @@ def test_two_addresses_never_become_all_addresses() -> None:
 @pytest.mark.parametrize(
     "line",
     ["instances = many", "rlimit_cpu = 5s", "flags = DISABLE", "umask = 8", "cps = x y", "nice = 40", "log_type = X",
-     "only_from = 127.{1,2}.2.3", "access_times = 8-9", "rlimit_as = 5G", "max_load = -1", "v6only = maybe"],
+     "only_from = 127.{1,2}.2.3", "access_times = 8-9", "rlimit_as = 5G", "max_load = -1", "v6only = maybe",
+     "env -= A=1"],
 )  # fmt: skip
 def test_a_value_that_cannot_be_read_switches_the_service_off(line: str) -> None:
     found = imported(stanza(line))
@@ -337,7 +338,7 @@ def test_a_port_comes_from_the_name_of_the_service() -> None:
 def test_a_name_nobody_knows_is_told_with_a_remedy() -> None:
     text = stanza(name="stockfish", before=_PLAIN[:4])
     assert faulty(imported(text), "--port stockfish=NUMBER")
-    assert imported(text, ports={"stockfish": 4711}).only().listen[0].port == 4711
+    assert imported(text, wishes={"ports": {"stockfish": 4711}}).only().listen[0].port == 4711
 
 
 def test_a_port_without_unlisted_is_carried() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import Factory, frozen
 
+from superd.config.findings import RejectedError
+from superd.config.kinds import VARIABLES
 from superd.config.legacy.xinetd import values
 from superd.config.legacy.xinetd.addresses import rules_of
 from superd.config.legacy.xinetd.values import BadValueError, Words
@@ -166,6 +168,21 @@ def _environment(words: Words) -> Reading:
     return Reading(tuple(items), notes=tuple(dict.fromkeys(notes)))
 
 
+def _variables(words: Words) -> Reading:
+    """Names to pass on; what is no name, or is told by superd itself, is left out."""
+    items = tuple(word for word in words if _is_passed(word))
+    lost = tuple(f"{word} is not passed on" for word in words if word not in items)
+    return Reading(items, lost=lost)
+
+
+def _is_passed(name: str) -> bool:
+    try:
+        VARIABLES.parse([name])
+    except RejectedError:
+        return False
+    return True
+
+
 def _logged(known: tuple[str, ...], what: str) -> Callable[[Words], Reading]:
     reasons = {
         "USERID": "superd asks no client who he says he is",
@@ -260,7 +277,7 @@ ATTRIBUTES: Mapping[str, Attribute] = {
         Attribute("no_access", _addresses, None, is_set=True, in_defaults=True, key="access.deny"),
         Attribute("access_times", _hours, None),
         Attribute("env", _environment, None, is_set=True),
-        Attribute("passenv", _items(str), None, is_set=True, in_defaults=True, key="pass_environment"),
+        Attribute("passenv", _variables, None, is_set=True, in_defaults=True, key="pass_environment"),
         Attribute("banner", _path("banner"), in_defaults=True),
         Attribute("banner_success", _path("banner"), in_defaults=True),
         Attribute("banner_fail", _path("access.banner_denied", "limits.banner_limited"), in_defaults=True),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
+from superd.config.findings import RejectedError
+from superd.config.keys import Key
 from superd.config.legacy.carried import Carried, Fate, Remark, ServiceTable, nested
 from superd.config.legacy.names import fresh_name
 from superd.config.legacy.surroundings import Surroundings
@@ -14,6 +16,7 @@ from superd.config.legacy.xinetd.files import Pages
 from superd.config.legacy.xinetd.mapping import Translation
 from superd.config.legacy.xinetd.resolve import Resolved, filled, read_defaults, read_service
 from superd.config.schema import SERVICE, TABLES
+from superd.errors import UnitError
 
 DIALECT = "xinetd"
 
@@ -117,6 +120,10 @@ def _settings(defaults: Resolved | None, remarks: list[Remark]) -> dict[str, obj
     if kind == "SYSLOG":
         remarks.append(Remark(origin, Fate.SETTING, "superd.log and superd.syslog_facility"))
         return {"log": "syslog", "syslog_facility": rest[0]}
+    problem = _problem(TABLES["superd"]["log"], rest[0])
+    if problem:
+        remarks.append(Remark(origin, Fate.FAULT, problem))
+        return {}
     remarks.append(Remark(origin, Fate.SETTING, "superd.log; the lines in it look differently"))
     return {"log": rest[0]}
 
@@ -140,17 +147,26 @@ def _default_keys(
 
 
 def _known(keys: Mapping[str, object], defaults: Resolved | None, remarks: list[Remark]) -> dict[str, object]:
-    """The keys that this version of superd has; the others are said."""
+    """The keys that this version of superd has, with values that it takes; the others are said."""
     known = {}
     for key, value in keys.items():
         table, _, name = key.rpartition(".")
-        if name in TABLES[table or SERVICE]:
+        row = TABLES[table or SERVICE].get(name)
+        problem = f"this version of superd has no {key}" if row is None else _problem(row, value)
+        if not problem:
             known[key] = value
         elif defaults:
-            remarks.append(
-                Remark(defaults.stanza.origin, Fate.NOT_CARRIED, f"this version of superd has no {key}")
-            )
+            remarks.append(Remark(defaults.stanza.origin, Fate.NOT_CARRIED, problem))
     return known
+
+
+def _problem(row: Key, value: object) -> str:
+    """What superd has against a value; empty when it takes it."""
+    try:
+        row.kind.parse(value)
+    except (RejectedError, UnitError) as error:
+        return f"{row.name}: {error}"
+    return ""
 
 
 def _off(service: Resolved, defaults: Resolved | None) -> str:

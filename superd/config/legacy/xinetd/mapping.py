@@ -148,9 +148,6 @@ class Translation:
                 self._say(Fate.NOT_CARRIED, f"{variable} is no name of a variable", "env")
         if variables:
             keys["environment"] = variables
-        passed = self.service.items("passenv")
-        if passed:
-            keys["pass_environment"] = [name for name in passed if _VARIABLE.fullmatch(name)]
         return keys
 
     def _flags(self, transport: str) -> dict[str, object]:

@@ -146,6 +146,8 @@ class _Taker:
                       "the first counts, for xinetd too")  # fmt: skip
         elif not row.is_set and setting.operator != "=":
             self._say(setting, Fate.FAULT, f"xinetd ignores {setting.operator} for {name}; write =")
+        elif name == "env" and setting.operator == "-=":
+            self._reject(setting, row, "xinetd takes nothing out of env")
         else:
             self._read(setting, row)
 
