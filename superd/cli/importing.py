@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -77,9 +78,19 @@ def run_import(options: argparse.Namespace, machine: Surroundings | None = None)
         options: the command line.
         machine: what there is beside the files; None: this machine.
     """
+    collects = gc.isenabled()
+    gc.disable()  # of thousands of services nothing is garbage before all is written, and looking takes as long again
+    try:
+        return _import(options, machine or this_machine(ask_network=True))
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _import(options: argparse.Namespace, machine: Surroundings) -> int:
     try:
         wishes = Wishes(dialect=options.dialect or "", faithful=options.faithful, ports=_ports(options.port))
-        carried = read_all(_contents(options.files), machine or this_machine(ask_network=True), wishes)
+        carried = read_all(_contents(options.files), machine, wishes)
         _write(options.output, to_toml(carried))
     except UsageError as error:
         print(f"superctl: {error}", file=sys.stderr)

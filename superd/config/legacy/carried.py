@@ -32,10 +32,8 @@ class LegacyError(SuperdError):
     """
 
     def __init__(self, file: str, problem: str, remedy: str = "") -> None:
-        self.file = file
-        self.problem = problem
-        self.remedy = remedy
-        super().__init__(str(Fault(file, "", problem, remedy)))
+        self.fault = Fault(file, "", problem, remedy)
+        super().__init__(str(self.fault))
 
 
 @frozen
@@ -133,6 +131,11 @@ class Carried:
     def served(self) -> tuple[ServiceTable, ...]:
         """The services that superd can have, those that are off included."""
         return tuple(service for service in self.services if not service.remains_out)
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Where each service stands: ``/etc/inetd.conf:12``."""
+        return {service.name: str(service.origin) for service in self.services}
 
     def as_toml(self) -> dict[str, object]:
         """All of it as ``tomllib`` would give what is written."""

@@ -6,6 +6,7 @@ version does not know is left out; a service with a fault remains as a comment.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve, field, mutable
@@ -16,6 +17,7 @@ from superd.config.drafts import Draft, Layer, merge, parse_layer
 from superd.config.findings import Place
 from superd.config.legacy.carried import Carried, Fate, Remark, ServiceTable, dotted, nested
 from superd.config.model import SuperdSettings
+from superd.config.places import control_socket
 from superd.config.schema import OF_SERVICE, SERVICE, TABLES
 from superd.errors import Fault
 
@@ -47,6 +49,12 @@ class _Fitting:
     remarks: list[Remark] = field(factory=list)
     drafts: dict[str, Draft] = field(factory=dict)
 
+    @property
+    def control(self) -> str:
+        """The path of the control socket, where no service may listen."""
+        written = str(self.carried.settings.get("control", SuperdSettings().control))
+        return control_socket(written, os.geteuid(), os.environ)
+
     def fitted(self, service: ServiceTable) -> ServiceTable:
         """The service with what superd knows, or set apart."""
         if service.remains_out:
@@ -74,8 +82,9 @@ class _Fitting:
 
     def apart(self, services: Iterable[ServiceTable]) -> Iterator[ServiceTable]:
         """The services, those switched off whose port another one has already."""
-        control = str(self.carried.settings.get("control", SuperdSettings().control))
-        clashing = {fault.service: fault for fault in checks.check_together(self.drafts.values(), control)}
+        clashing = {
+            fault.service: fault for fault in checks.check_together(self.drafts.values(), self.control)
+        }
         for service in services:
             fault = clashing.get(service.name)
             if fault is None or service.remains_out:

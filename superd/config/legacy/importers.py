@@ -53,7 +53,8 @@ def read_all(files: Mapping[str, bytes], surroundings: Surroundings, wishes: Wis
     """
     known = _knowing(surroundings)
     carried = join([read_legacy(file, content, known, wishes) for file, content in files.items()])
-    return fit(carried, known.lookup_port)
+    asked = evolve(carried, settings={**carried.settings, **wishes.settings})
+    return fit(asked, known.lookup_port)
 
 
 def _knowing(surroundings: Surroundings) -> Surroundings:

@@ -22,6 +22,7 @@ class Wishes:
         per_source_per_min: connections a minute of one source (``-C``).
         hosts: addresses to listen on where the file names none (``-a``).
         backlog: of listening sockets (``-q``); None: superd's.
+        settings: keys of ``[superd]`` that options stand for, as ``log``.
     """
 
     dialect: str = ""
@@ -34,3 +35,4 @@ class Wishes:
     per_source_per_min: int | None = None
     hosts: tuple[str, ...] = ()
     backlog: int | None = None
+    settings: Mapping[str, object] = Factory(dict)

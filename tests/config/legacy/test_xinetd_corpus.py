@@ -15,7 +15,7 @@ from helpers.imports import Imported, imported, surroundings
 from superd.config.legacy.carried import LegacyError
 from superd.config.model import Mode, Service
 
-_DIFFERENCES = ROOT / "tests" / "import" / "differences.tsv"
+_DIFFERENCES = ROOT / "tests" / "import" / "differences-xinetd.tsv"
 _FIELDS = re.compile(r"^\t(\S[^=:]*?) ?[=:] ?(.*)$")
 _PROTOCOL = re.compile(r"\((\w+),\d+\)")
 
