@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from superd.cli.words import UsageError
 from superd.config.legacy.carried import Carried, LegacyError
-from superd.config.legacy.importers import read_all
+from superd.config.legacy.detect import Kind, detect, is_authbind
+from superd.config.legacy.importers import left_out_of_folder, read_all
 from superd.config.legacy.inetd.dialects import DIALECTS
 from superd.config.legacy.report import has_faults, has_notes, to_json, to_text
 from superd.config.legacy.surroundings import Surroundings, entries, read_plain, this_machine
@@ -40,7 +41,7 @@ def add_import(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     Args:
         command: adds a command, from its name and what ``--help`` says of it.
     """
-    made = command("import", "a superd.toml out of an inetd.conf or xinetd.conf")
+    made = command("import", "a superd.toml out of other super-servers' files")
     made.add_argument(
         "files", metavar="FILE-OR-FOLDER", nargs="+", help="what to import; - is standard input"
     )
@@ -90,7 +91,7 @@ def run_import(options: argparse.Namespace, machine: Surroundings | None = None)
 def _import(options: argparse.Namespace, machine: Surroundings) -> int:
     try:
         wishes = Wishes(dialect=options.dialect or "", faithful=options.faithful, ports=_ports(options.port))
-        carried = read_all(_contents(options.files), machine, wishes)
+        carried = read_all(_contents(options.files, options.dialect or ""), machine, wishes)
         _write(options.output, to_toml(carried))
     except UsageError as error:
         print(f"superctl: {error}", file=sys.stderr)
@@ -117,8 +118,8 @@ def _ports(words: list[str]) -> dict[str, int]:
     return ports
 
 
-def _contents(paths: list[str]) -> Mapping[str, bytes]:
-    """The files that are named, and those of folders.
+def _contents(paths: list[str], dialect: str) -> Mapping[str, bytes]:
+    """The files that are named, and those of folders; authbind's folder is one by itself, without content.
 
     Raises:
         LegacyError: one cannot be read, or a folder holds none.
@@ -127,11 +128,25 @@ def _contents(paths: list[str]) -> Mapping[str, bytes]:
     for path in paths:
         if path == "-":
             found["standard input"] = sys.stdin.buffer.read()
-            continue
-        names = list(_files(path)) if os.path.isdir(path) else [path]
-        if not names:
-            raise LegacyError(path, "no file in it", "name the files")
-        found.update({name: read_plain(name) for name in names})
+        elif not os.path.isdir(path):
+            found[path] = read_plain(path)
+        elif is_authbind(entries(path)):
+            found[path] = b""
+        else:
+            found.update(_of_folder(path, dialect))
+    return found
+
+
+def _of_folder(folder: str, dialect: str) -> dict[str, bytes]:
+    """What is to be imported of a folder; what is left out of it is said."""
+    contents = {path: read_plain(path) for path in _files(folder)}
+    kinds = {path: Kind.INETD if dialect else detect(content) for path, content in contents.items()}
+    left_out = left_out_of_folder(kinds)
+    for path, reason in left_out.items():
+        _leave_out(path, reason)
+    found = {path: content for path, content in contents.items() if path not in left_out}
+    if not found:
+        raise LegacyError(folder, "no file in it", "name the files")
     return found
 
 
@@ -140,9 +155,13 @@ def _files(folder: str) -> Iterator[str]:
     for name in sorted(entries(folder)):
         path = os.path.join(folder, name)
         if name.endswith(_LEFTOVERS):
-            print(f"superctl: {path}: left out; name it if it is meant", file=sys.stderr)
+            _leave_out(path, "left behind by an editor or a package")
         elif os.path.isfile(path):
             yield path
+
+
+def _leave_out(path: str, reason: str) -> None:
+    print(f"superctl: {path}: left out, {reason}; name it if it is meant", file=sys.stderr)
 
 
 def _write(target: str, text: str) -> None:
