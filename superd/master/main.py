@@ -36,7 +36,9 @@ from superd.master.services import Managed
 from superd.master.spawners import Spawners
 from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
 
-STEERING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
+STEERING = frozenset(
+    {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+)
 """Signals that tell superd something. They are blocked while nobody would listen, before it serves and when it is
 over, and so neither end it halfway nor change its exit code."""
 
@@ -134,6 +136,7 @@ class Master:
                 (signal.SIGHUP, self.reload),
                 (signal.SIGTERM, self.stop),
                 (signal.SIGINT, self.stop),
+                (signal.SIGQUIT, self.stop),  # what ends xinetd and leaves its servers alone
                 (signal.SIGUSR1, lambda: self.tell(DumpState())),
                 (signal.SIGUSR2, self._refuse_upgrade),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from typing import Literal
@@ -34,7 +35,9 @@ def read_foreign(file: str, content: bytes, wishes: Wishes, *, system: bool) -> 
     """
     if detect(content) not in IMPORTERS and not (wishes.dialect in DIALECTS and content):
         return None
-    return read_all({file: content}, _surroundings(system=system), wishes)
+    surroundings = _surroundings(system=system)
+    beside = {path: surroundings.read(path) for path in wishes.beside if os.path.exists(path)}
+    return read_all({file: content, **beside}, surroundings, wishes)
 
 
 def _surroundings(*, system: bool) -> Surroundings:

@@ -23,6 +23,7 @@ class Wishes:
         hosts: addresses to listen on where the file names none (``-a``).
         backlog: of listening sockets (``-q``); None: superd's.
         settings: keys of ``[superd]`` that options stand for, as ``log``.
+        beside: files to read beside the one that is named, where they exist (``-inetd_compat``).
     """
 
     dialect: str = ""
@@ -36,3 +37,4 @@ class Wishes:
     hosts: tuple[str, ...] = ()
     backlog: int | None = None
     settings: Mapping[str, object] = Factory(dict)
+    beside: tuple[str, ...] = ()

@@ -84,7 +84,7 @@ class Pages:
         try:
             self.read(path, self.surroundings.read(path))
         except LegacyError as error:
-            self._lacks(origin, f"{path}: {error.problem}")
+            self._lacks(origin, f"{path}: {error.fault.problem}")
         finally:
             self._trail = before
 
@@ -97,7 +97,7 @@ class Pages:
             else:
                 self.read_folder(folder)
         except LegacyError as error:
-            self._lacks(origin, f"{folder}: {error.problem}")
+            self._lacks(origin, f"{folder}: {error.fault.problem}")
         finally:
             self._trail = before
 

@@ -84,20 +84,21 @@ class Listening:
             raise NowhereError(f"socket_type {kind} and protocol {protocol} do not go together")
         return "udp" if kind == "dgram" or protocol.startswith("udp") else "tcp"
 
-    def _port(self) -> int:
+    def _port(self) -> str:
+        """A number; a name where nobody looks up what it stands for (0)."""
         name, written = self.service.name, self.service.word("port")
         is_listed = "UNLISTED" not in self.service.items("type")
         known = self.surroundings.lookup_port(name, self.transport) if is_listed or not written else None
         if not written:
             if not is_listed:
                 raise NowhereError("type = UNLISTED without a port; xinetd disables it")
-            return known or self._named_port(name)
-        if is_listed and known != int(written):
+            return name if known == 0 else str(known or self._named_port(name))
+        if is_listed and known not in (0, int(written)):
             listed = f"has {known}" if known else "does not have it"
             self.say(
                 Fate.NOTED, f"xinetd wants type = UNLISTED here, since /etc/services {listed}; mended", "port"
             )
-        return int(written)
+        return written
 
     def _named_port(self, name: str) -> int:
         """The port of a service that this machine does not know."""
