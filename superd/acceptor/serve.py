@@ -229,7 +229,9 @@ class Acceptor:
         self.children.lost(service, orphans)
         if message.reason:
             self.dispatch.spawner_died(service)
-            if not self.stopping:
+            if service.spawner is not None:
+                self.dispatch.second_spawner_failed(service)
+            elif not self.stopping:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)

@@ -97,6 +97,7 @@ class Service:
         trouble: what that failure was.
         engine: decides who is admitted.
         unready: why nobody can be judged yet (its names are being looked up); empty: nothing is in the way.
+        pressed: how often of late its spawner was behind when it answered; negative after one could not be had.
         crowded: what its engine waits for while it leaves excess to the kernel.
     """
 
@@ -122,6 +123,7 @@ class Service:
     fault: str = ""
     unready: str = ""
     crowded: Timer | None = None
+    pressed: int = 0
     banner_denied: bytes = b""
     banner_limited: bytes = b""
     accepted: int = 0
@@ -135,6 +137,11 @@ class Service:
     def spawner(self) -> SpawnerLink | None:
         """The one that takes new work."""
         return next((spawner for spawner in self.spawners.values() if not spawner.retiring), None)
+
+    @property
+    def active_spawners(self) -> int:
+        """How many take new work."""
+        return sum(not spawner.retiring for spawner in self.spawners.values())
 
     @property
     def state(self) -> State:
