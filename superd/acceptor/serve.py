@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from superd.acceptor.accept import Accepting
+from superd.acceptor.builtins.serving import Builtins
 from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
 from superd.acceptor.control import Admission, Control, told_of
@@ -27,6 +28,7 @@ from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.spawners import Requests, Spawners
+from superd.acceptor.stopping import Stopping
 from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
@@ -54,7 +56,6 @@ from superd.wire.messages import (
     SpawnerUp,
     SpawnerWanted,
     Stop,
-    Stopped,
 )
 from superd.wire.policies import HostsFiles, ServicePolicy
 from superd.wire.table import Role
@@ -79,7 +80,6 @@ class Acceptor:
         self.poller = Poller()
         self.timers = Timers()
         self.serving = False
-        self.stopping: Stop | None = None
         self._control_scope = trio.CancelScope()
         self._nursery: trio.Nursery
         self._orders: Mapping[type, Callable[[Any, list[int]], None]] = {
@@ -95,8 +95,8 @@ class Acceptor:
             SpawnerUp: self._spawner_up,
             SpawnerDown: self._spawner_down,
             Serve: self._serve,
-            ReloadResult: self._reload_result,
-            Stop: self._stop,
+            ReloadResult: lambda result, _: self.commands.reloaded(result),
+            Stop: lambda order, _: self._stop(order),
             DumpState: self._dump_state,
             Ping: lambda ping, _: self.say(Pong(ping.number)),
         }
@@ -154,8 +154,20 @@ class Acceptor:
             self.datagrams,
             self.instances,
             self.idle,
-            lambda: self.serving and not self.stopping,
+            lambda: self.serving and not self.stopping.has_begun,
         )
+        self.builtins = Builtins(
+            self.log,
+            self.clock,
+            self.timers,
+            self.poller,
+            self.dispatch,
+            self.accepting,
+            refusals,
+            self.services.values,
+            self._served_one_less,
+        )
+        self.stopping = Stopping(self.services, self.children, self.dispatch, self.entrances, self.say)
         requests = Requests(
             stuck=lambda service, spawner: self.say(SpawnerStuck(service.id, spawner.number)),
             idle=lambda service, spawner: self.say(SpawnerIdle(service.id, spawner.number)),
@@ -218,6 +230,7 @@ class Acceptor:
             service = self._add(message)
         for descriptor in descriptors:
             service.work = socket.socket(fileno=descriptor)
+        self.builtins.attach(service, message.settings.builtin)
         service.settings, service.fault = message.settings, ""
         self.entrances.close(service)
         self._retire_spawners(service)
@@ -246,6 +259,7 @@ class Acceptor:
 
     def _service_down(self, message: ServiceDown, _: list[int]) -> None:
         service = self.services[message.service]
+        self.builtins.leave(service)
         service.retired = True
         self.entrances.close(service)
         self.children.lost(service, self.dispatch.drop_parked(service))  # a retiring spawner takes no more
@@ -255,8 +269,8 @@ class Acceptor:
         self._bury(service)
 
     def _bury(self, service: Service) -> None:
-        """Forget a service that is gone, once its last spawner is."""
-        if service.retired and not service.spawners:
+        """Forget a service that is gone, once its last spawner is, and the last connection that is served here."""
+        if service.retired and not service.spawners and not service.served:
             service.engine.close()
             self.policies.forget(service)
             if service.work is not None:
@@ -267,6 +281,7 @@ class Acceptor:
         service = self.services.get(message.service)
         if service is None:
             service = self._add(message)
+        self.builtins.leave(service)
         service.settings, service.fault = message.settings, message.reason
         self.entrances.close(service)
         self._end_instance(service)
@@ -294,12 +309,12 @@ class Acceptor:
         self.children.lost(service, orphans)
         if message.reason:
             self.dispatch.spawner_died(service)
-            if not self.stopping:
+            if not self.stopping.has_begun:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)
         self._bury(service)
-        self._consider_stopped()
+        self.stopping.consider()
 
     def _serve(self, _: Serve, __: list[int]) -> None:
         self.serving = True
@@ -308,7 +323,7 @@ class Acceptor:
 
     def _look_again(self, service: Service) -> None:
         """Start what is due, and poll what may be polled."""
-        if not self.serving or self.stopping or service.retired:
+        if not self.serving or self.stopping.has_begun or service.retired:
             return
         if service.is_nowait:
             if service.sent:
@@ -331,7 +346,12 @@ class Acceptor:
 
     def _instance_ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
         self.instances.ended(service, lasted_s, outcome)
-        self._consider_stopped()
+        self.stopping.consider()
+
+    def _served_one_less(self, service: Service) -> None:
+        if service.engine.queues:
+            self.poll(service)
+        self._bury(service)
 
     def _ask_name(self, name: str, answer: Answer) -> None:
         """Have a name looked up; the answer comes back from the resolver's thread into trio."""
@@ -359,34 +379,14 @@ class Acceptor:
             if self.log.pending:
                 self.log.flush()
 
-    # --- stopping ---
-
-    def _stop(self, message: Stop, _: list[int]) -> None:
-        self.stopping = message
-        self.instances.stopping = True
-        for service in self.services.values():
-            self.children.lost(service, self.dispatch.drop_parked(service))
-            self.entrances.close(service)
-            for child in list(service.children.values()):
-                if message.children or child.id == service.instance:
-                    self.children.end(service, child, Outcome.STOPPED)
-        self._consider_stopped()
-
-    def _consider_stopped(self) -> None:
-        if self.stopping is None:
-            return
-        for service in self.services.values():
-            if service.instance or (self.stopping.children and service.children):
-                return
-        self.say(Stopped())
-
     # --- the administrator ---
+
+    def _stop(self, order: Stop) -> None:
+        self.instances.stopping = True
+        self.stopping.begin(order)
 
     def _audit(self, command: str, uid: int, request: Mapping[str, Any]) -> None:
         self.log.log(EventName.CONTROL, Level.NOTICE, command=command, uid=uid, **told_of(request))
-
-    def _reload_result(self, message: ReloadResult, _: list[int]) -> None:
-        self.commands.reloaded(message)
 
     def _dump_state(self, _: DumpState, __: list[int]) -> None:
         for fields in state_lines(self.services.values()):
