@@ -7,8 +7,11 @@ import statistics
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from attrs import frozen
+
+T = TypeVar("T")
 
 
 @frozen
@@ -19,18 +22,27 @@ class Load:
         clients: how many connections are open at a time.
         connections: how many in all; 0: no bound.
         seconds: how long; 0: no bound.
+        options: further ones of the generator: where the clients come from, what counts as an answer.
     """
 
     clients: int
     connections: int
     seconds: float = 0.0
+    options: tuple[str, ...] = ()
 
 
 @frozen
 class Sample:
-    """One run of the load generator against one super-server; its JSON keys are these names."""
+    """One run of the load generator against one super-server; its JSON keys are these names.
+
+    Args:
+        connections: those that were served; rate and latencies are theirs.
+        refused, unanswered: counted apart only where the generator is told so, else among the errors.
+    """
 
     connections: int
+    refused: int
+    unanswered: int
     errors: int
     seconds: float
     rate: float  # connections per second
@@ -63,21 +75,31 @@ def run_load(generator: Path, port: int, load: Load) -> Sample:
     Raises:
         CalledProcessError: it could not run; errors of single connections are counted in the sample instead.
     """
-    arguments = [str(value) for value in (port, load.clients, load.connections, load.seconds)]
-    done = subprocess.run([str(generator), *arguments], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(load_command(generator, port, load), stdout=subprocess.PIPE, check=True)
     return Sample(**json.loads(done.stdout))
 
 
+def load_command(generator: Path, port: int, load: Load) -> list[str]:
+    """How the load generator is started; it prints one ``Sample``."""
+    amount = (port, load.clients, load.connections, load.seconds)
+    return [str(generator), *load.options, *map(str, amount)]
+
+
 def run_rounds(
-    names: Sequence[str], rounds: int, measure: Callable[[str], Sample], report: Callable[[str], None]
-) -> dict[str, list[Sample]]:
+    names: Sequence[str],
+    rounds: int,
+    measure: Callable[[str], T],
+    report: Callable[[str], None],
+    *,
+    warm_up: bool = True,
+) -> dict[str, list[T]]:
     """Measures everyone once a round, after a warm-up round that does not count.
 
     Rounds are interleaved, so that whatever else the machine does meets all alike, and each starts with another
     one, so that nobody always runs after the same neighbour.
     """
-    samples: dict[str, list[Sample]] = {name: [] for name in names}
-    for number in range(rounds + 1):
+    samples: dict[str, list[T]] = {name: [] for name in names}
+    for number in range(0 if warm_up else 1, rounds + 1):
         report(f"round {number} of {rounds}" if number else "warm-up")
         first = number % len(names)
         for name in (*names[first:], *names[:first]):

@@ -65,7 +65,7 @@ class AbsentError(Exception):
     """The peer is not on this machine; the text says why."""
 
 
-def superd(site: Site, log_format: str = "text") -> Launch:
+def superd(site: Site, log_format: str = "text", limits: str = "") -> Launch:
     config = site.write(
         "superd.toml",
         f"""\
@@ -78,7 +78,7 @@ log_format = "{log_format}"
 listen = ["tcp://127.0.0.1:{site.port}"]
 exec = ["{site.programs.echo_once}"]
 user = "{USER}:{GROUP}"
-""",
+{limits}""",
     )
     return Launch((site.python, "-m", "superd", "-f", config))
 
@@ -91,12 +91,22 @@ def accept_echo(site: Site) -> Launch:
     return Launch((str(site.programs.accept_echo), str(site.port)), uid=NOBODY)
 
 
-def tcpserver(site: Site) -> Launch:
-    options = f"-q -H -R -l0 -c 100000 -b 1024 -u {NOBODY} -g {NOBODY} 127.0.0.1 {site.port}".split()
+def accept_close(site: Site) -> Launch:
+    return Launch((str(site.programs.accept_close), str(site.port)), uid=NOBODY)
+
+
+def tcpserver(site: Site, most: int = 100_000) -> Launch:
+    options = f"-q -H -R -l0 -c {most} -b 1024 -u {NOBODY} -g {NOBODY} 127.0.0.1 {site.port}".split()
     return _debian(site, "ucspi-tcp", "usr/bin/tcpserver", *options, str(site.programs.echo_once))
 
 
-def xinetd(site: Site, log_on_success: str = "") -> Launch:
+def xinetd(
+    site: Site,
+    log_on_success: str = "",
+    log_on_failure: str = "",
+    cps: str = "100000 1",
+    per_source: str = "UNLIMITED",
+) -> Launch:
     config = site.write(
         "xinetd.conf",
         f"""\
@@ -104,10 +114,10 @@ defaults
 {{
     log_type = FILE {site.directory}/log
     log_on_success = {log_on_success}
-    log_on_failure =
+    log_on_failure = {log_on_failure}
     instances = UNLIMITED
-    per_source = UNLIMITED
-    cps = 100000 1
+    per_source = {per_source}
+    cps = {cps}
 }}
 service echo_once
 {{
@@ -128,8 +138,8 @@ service echo_once
     return _debian(site, "xinetd", "usr/sbin/xinetd", "-dontfork", *files)
 
 
-def openbsd_inetd(site: Site) -> Launch:
-    service = f"127.0.0.1:{site.port} stream tcp nowait.1000000 {USER}:{GROUP}"
+def openbsd_inetd(site: Site, most: int = 1_000_000) -> Launch:
+    service = f"127.0.0.1:{site.port} stream tcp nowait.{most} {USER}:{GROUP}"
     config = site.write("inetd.conf", f"{service} {site.programs.echo_once} echo_once\n")
     inetd = _debian(site, "openbsd-inetd", "usr/sbin/inetd", "-i", "-q", "1024", config)
     # It insists on /run/inetd.pid, which may be another inetd's: it sees a /run of its own.

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from attrs import frozen
+from attrs import fields, frozen
 
 SOURCES = Path(__file__).resolve().parent / "c"
 CFLAGS = ("-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread")
@@ -26,6 +26,7 @@ class Programs:
 
     echo_once: Path
     accept_echo: Path
+    accept_close: Path
     bare: Path
     load: Path
 
@@ -59,7 +60,7 @@ def compile_programs(directory: Path) -> Programs:
     if shutil.which("gcc") is None:
         raise MissingError("gcc is missing; run: apt-get install gcc libc6-dev")
     directory.mkdir(mode=0o755)
-    paths = {name: directory / name for name in ("echo_once", "accept_echo", "bare", "load")}
+    paths = {name: directory / name for name in [field.name for field in fields(Programs)]}
     for name, path in paths.items():
         static = ("-static",) if name in STATIC else ()
         _run("gcc", *CFLAGS, *static, "-o", str(path), str(SOURCES / f"{name}.c"))

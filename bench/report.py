@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,21 +87,32 @@ def _notes(results: Results, compared: Mapping[str, Range]) -> list[str]:
     ]
 
 
+def progress(text: str) -> None:
+    """Says what is going on, beside the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def save(results: Results, path: Path) -> None:
     """Writes every sample as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     compared = ratios(results.samples, results.reference)
     record = {
         "scenario": results.scenario,
         "load": asdict(results.load),
         "reference": results.reference,
-        "machine": _machine(),
-        "versions": {**results.versions, "superd": _commit()},
+        "versions": results.versions,
         "left_out": dict(results.left_out),
         "ratios": {peer: asdict(ratio) for peer, ratio in compared.items()},
         "samples": {peer: [asdict(sample) for sample in own] for peer, own in results.samples.items()},
     }
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    write_record(record, path)
+
+
+def write_record(record: Mapping[str, object], path: Path) -> None:
+    """Writes what was found out as JSON, with the machine, the hour and superd's commit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {**record, "machine": _machine(), "commit": _commit()}
+    path.write_text(json.dumps(whole, indent=2) + "\n")
+    progress(f"every sample: {path}")
 
 
 def _machine() -> dict[str, object]:

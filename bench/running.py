@@ -7,7 +7,7 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,26 +30,53 @@ class NotServingError(Exception):
     """A super-server ended, or did not answer in time; the text ends with its own last words."""
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses, below the range that connect() draws from."""
-    for port in random.sample(range(20000, 30000), 200):
+HIGH_PORTS = range(20000, 30000)
+"""Below the range that connect() draws from."""
+
+PRIVILEGED_PORTS = range(600, 1000)
+"""Where services stand in life; openbsd-inetd closes none that stands elsewhere."""
+
+
+def free_port(among: range = HIGH_PORTS) -> int:
+    """A TCP port of 127.0.0.1 that nobody uses."""
+    for port in random.sample(among, 200):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:  # in use: the next one
                 continue
             return port
-    raise NotServingError("no free port between 20000 and 30000")
+    raise NotServingError(f"no free port between {among.start} and {among.stop}")
+
+
+def echoes(port: int) -> bool:
+    """Whether one whole exchange succeeds; not when nobody listens yet or the service answers wrongly."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=READY_WITHIN_S) as client:
+            client.sendall(MESSAGE)
+            with client.makefile("rb") as stream:
+                return stream.read() == MESSAGE
+    except OSError:  # refused, reset or too slow: not ready
+        return False
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens there, whatever becomes of the connection."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
-def serving(launch: Launch, port: int, output: Path) -> Iterator[None]:
+def serving(
+    launch: Launch, port: int, output: Path, is_ready: Callable[[int], bool] = echoes
+) -> Iterator[None]:
     """Runs a super-server while the block runs.
 
     Args:
         launch: how to start it.
         port: where it is to answer.
         output: file that takes what it prints.
+        is_ready: whether it answers at a port.
 
     Raises:
         NotServingError: it did not get so far.
@@ -67,31 +94,20 @@ def serving(launch: Launch, port: int, output: Path) -> Iterator[None]:
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_until_ready(process, port, output)
+        _wait_until_ready(process, lambda: is_ready(port), output)
         yield
     finally:
         _end(process)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool], output: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
-    while not _echoes(port):
+    while not is_ready():
         if process.poll() is not None:
             raise NotServingError(f"ended with {process.returncode}: {_last_words(output)}")
         if time.monotonic() > deadline:
-            raise NotServingError(f"no echo within {READY_WITHIN_S:g} s: {_last_words(output)}")
+            raise NotServingError(f"no answer within {READY_WITHIN_S:g} s: {_last_words(output)}")
         time.sleep(POLL_EVERY_S)
-
-
-def _echoes(port: int) -> bool:
-    """One whole exchange; False when nobody listens yet or the service answers wrongly."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=READY_WITHIN_S) as client:
-            client.sendall(MESSAGE)
-            with client.makefile("rb") as stream:
-                return stream.read() == MESSAGE
-    except OSError:  # refused, reset or too slow: not ready
-        return False
 
 
 def _last_words(output: Path) -> str:

@@ -9,6 +9,7 @@ from time import monotonic_ns
 
 from attrs import define
 
+from superd.acceptor.counts import Counts, parse_counts
 from superd.acceptor.hosts import Hosts
 from superd.acceptor.names import Addresses, Answer, Names
 from superd.acceptor.services import Service
@@ -22,7 +23,7 @@ from superd.log import EventName, Level, Logger
 from superd.policy.calendar import Calendar, parse_hours
 from superd.policy.decision import Client, Decision, Total
 from superd.policy.rules import UNLIMITED, Access, Limits, ProxyProtocol
-from superd.wire.policies import HostsFiles, ServicePolicy, Tuned
+from superd.wire.policies import HostsFiles, Keep, ServicePolicy
 
 TICK_S = 1.0
 """How often load and hours are looked at, where a service asks for them."""
@@ -30,12 +31,17 @@ TICK_S = 1.0
 
 @define(eq=False)
 class Ruled:
-    """A service, what the master says of it, and what was changed since."""
+    """A service, what the master says of it, and what was changed since.
+
+    Args:
+        counted: the counts that the master was told last.
+    """
 
     service: Service
     policy: ServicePolicy
     calendar: Calendar
     tuning: Tuning
+    counted: str = ""
     expiry: Timer | None = None
 
 
@@ -76,20 +82,33 @@ class Policies:
         ruled = self._ruled.get(service.id)
         if ruled is None:
             ruled = self._ruled[service.id] = Ruled(service, message, Calendar(()), Tuning())
-            ruled.tuning = self._noted(ruled)
+            tuned, _, counted = message.note.partition("\n")
+            ruled.tuning = self._tuned(ruled, tuned)
+            self._count_on(ruled, counted)
         elif _other_rules(ruled.policy, message):
             ruled.tuning = ruled.tuning.unsaved()  # the configuration holds the rest now
-            self._say(Tuned(service.id, ruled.tuning.note()))
+            self._leave(ruled)
         ruled.policy = message
         self._apply(ruled)
 
-    def _noted(self, ruled: Ruled) -> Tuning:
+    def _tuned(self, ruled: Ruled, text: str) -> Tuning:
         """What an earlier acceptor had the master keep, as far as it still holds."""
         try:
-            return parse_note(ruled.policy.tuned).at(self._clock())
+            return parse_note(text).at(self._clock())
         except ValueError as error:
             self._warn(ruled, f"what was tuned is given up: {error}")
             return Tuning()
+
+    def _count_on(self, ruled: Ruled, counted: str) -> None:
+        """Go on from what an earlier acceptor had counted."""
+        try:
+            counts = parse_counts(counted) if counted else Counts()
+        except ValueError as error:
+            self._warn(ruled, f"what was counted is given up: {error}")
+            return
+        ruled.service.accepted += counts.accepted
+        ruled.service.refused.update(counts.refused)
+        ruled.counted = _counted(ruled.service)
 
     def hosts_told(self, message: HostsFiles) -> None:
         """hosts.allow and hosts.deny, which the master found in order."""
@@ -150,8 +169,20 @@ class Policies:
     def _keep(self, ruled: Ruled, tuning: Tuning) -> None:
         """Put a tuning into force, and have the master keep it for the next acceptor."""
         ruled.tuning = tuning
-        self._say(Tuned(ruled.service.id, tuning.note()))
+        self._leave(ruled)
         self._apply(ruled)
+
+    def _leave(self, ruled: Ruled) -> None:
+        """Leave a note for the next acceptor: a line of what was tuned, and one of what was counted."""
+        ruled.counted = _counted(ruled.service)
+        self._say(Keep(ruled.service.id, f"{ruled.tuning.note()}\n{ruled.counted}"))
+
+    def leave_counts(self) -> None:
+        """Leave a note where something was counted since the last one. Called from time to time, so that an acceptor
+        that is killed takes no more with it than what was counted since."""
+        for ruled in self._ruled.values():
+            if _counted(ruled.service) != ruled.counted:
+                self._leave(ruled)
 
     def _rules(self, ruled: Ruled, tuning: Tuning) -> tuple[Limits, Access, ProxyProtocol]:
         policy = ruled.policy
@@ -178,7 +209,7 @@ class Policies:
         except ConfigError as error:  # it fits the service no longer
             self._warn(ruled, f"what was tuned is given up: {error}")
             ruled.tuning = Tuning()
-            self._say(Tuned(service.id, ""))
+            self._leave(ruled)
             rules = self._rules(ruled, ruled.tuning)
         engine = service.engine
         engine.retune(*rules, monotonic_ns())
@@ -274,6 +305,10 @@ class Policies:
 
     def _warn(self, ruled: Ruled, text: str) -> None:
         self._log.log(EventName.WARNING, Level.WARNING, text, service=ruled.service.settings.name)
+
+
+def _counted(service: Service) -> str:
+    return str(Counts(service.accepted, service.refused))
 
 
 def _asks_clock(ruled: Ruled) -> bool:

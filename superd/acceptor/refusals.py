@@ -39,10 +39,16 @@ class Refusals:
         reason = decision.reason
         assert reason is not None  # noqa: S101  only who is not admitted is refused
         service.refused[reason] += 1
-        fields: dict[str, Value] = {"service": service.settings.name, "source": source, "port": port}
-        if decision.rule:
-            fields["rule"] = decision.rule
-        self._log.log(EventName.REFUSED, Level.INFO, reason=reason, **fields)
+        rule: dict[str, Value] = {"rule": decision.rule} if decision.rule else {}
+        self._log.log(
+            EventName.REFUSED,
+            Level.INFO,
+            reason=reason,
+            service=service.settings.name,
+            source=source,
+            port=port,
+            **rule,
+        )
         return reason
 
 

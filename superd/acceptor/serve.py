@@ -26,29 +26,23 @@ from superd.acceptor.policy_commands import PolicyCommands
 from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
+from superd.acceptor.roster import Roster
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.spawners import Requests, Spawners
 from superd.acceptor.stopping import Stopping
 from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
-from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
-from superd.policy.rules import Access, Limits, ProxyProtocol
 from superd.wire.datagrams import PeerSocket
 from superd.wire.fds import Link, Received, close_all
 from superd.wire.messages import (
     DumpState,
-    ListenerDown,
-    ListenerUp,
     Ping,
     Pong,
     Ready,
     ReloadResult,
     Serve,
-    ServiceDown,
-    ServiceFaulty,
-    ServiceUp,
     Settings,
     SpawnerDown,
     SpawnerIdle,
@@ -57,10 +51,11 @@ from superd.wire.messages import (
     SpawnerWanted,
     Stop,
 )
-from superd.wire.policies import HostsFiles, ServicePolicy
+from superd.wire.policies import HostsFiles
 from superd.wire.table import Role
 
-LOG_FLUSH_S = 1.0
+TEND_S = 1.0
+"""How often the acceptor looks after what nothing else brings up: so much of its counts dies with it."""
 
 
 class Acceptor:
@@ -82,24 +77,7 @@ class Acceptor:
         self.serving = False
         self._control_scope = trio.CancelScope()
         self._nursery: trio.Nursery
-        self._orders: Mapping[type, Callable[[Any, list[int]], None]] = {
-            Settings: self._settings,
-            ServiceUp: self._service_up,
-            ServicePolicy: lambda message, _: self.policies.told(self.services[message.service], message),
-            HostsFiles: lambda message, _: self.policies.hosts_told(message),
-            ServiceDown: self._service_down,
-            ServiceFaulty: self._service_faulty,
-            ListenerUp: self._listener_up,
-            ListenerDown: self._listener_down,
-            PeerSocket: lambda answer, descriptors: self.datagrams.answered(answer, descriptors),
-            SpawnerUp: self._spawner_up,
-            SpawnerDown: self._spawner_down,
-            Serve: self._serve,
-            ReloadResult: lambda result, _: self.commands.reloaded(result),
-            Stop: lambda order, _: self._stop(order),
-            DumpState: self._dump_state,
-            Ping: lambda ping, _: self.say(Pong(ping.number)),
-        }
+        self._orders: Mapping[type, Callable[[Any, list[int]], None]]
 
     async def serve(self) -> None:
         """Serve until the master is gone or ends us."""
@@ -112,7 +90,7 @@ class Acceptor:
             self._nursery.start_soon(self.poller.run, self._after)
             self._nursery.start_soon(self.timers.run, self._after)
             self._nursery.start_soon(self.spawners.keep)
-            self._nursery.start_soon(self._flush_log)
+            self._nursery.start_soon(self._tend)
             self.say(Ready())
 
     async def _first_settings(self) -> Received:
@@ -145,7 +123,9 @@ class Acceptor:
         )
         self.instances = Instances(self.log, self.timers, self.dispatch, self.accepting, refusals, self.poll)
         self.children = Children(self.log, self.timers, self.dispatch, self._instance_ended, self.poll)
-        self.idle = Idle(self.poller, self.timers, lambda one: self._end_instance(one, Outcome.IDLE))
+        self.idle = Idle(
+            self.poller, self.timers, lambda service: self.roster.end_instance(service, Outcome.IDLE)
+        )
         self.entrances = Entrances(
             self.poller,
             self.timers,
@@ -168,6 +148,17 @@ class Acceptor:
             self._served_one_less,
         )
         self.stopping = Stopping(self.services, self.children, self.dispatch, self.entrances, self.say)
+        self.roster = Roster(
+            self.services,
+            self.policies,
+            self.dispatch,
+            self.children,
+            self.instances,
+            self.entrances,
+            self.builtins,
+            lambda: self.serving,
+            self._look_again,
+        )
         requests = Requests(
             stuck=lambda service, spawner: self.say(SpawnerStuck(service.id, spawner.number)),
             idle=lambda service, spawner: self.say(SpawnerIdle(service.id, spawner.number)),
@@ -180,6 +171,19 @@ class Acceptor:
         )
         table = {**self.commands.table(), **about_policy.table()}
         self.control = Control(table, _admission(settings), self._audit)
+        self._orders = {
+            **self.roster.orders(),
+            Settings: self._settings,
+            HostsFiles: lambda message, _: self.policies.hosts_told(message),
+            PeerSocket: self.datagrams.answered,
+            SpawnerUp: self._spawner_up,
+            SpawnerDown: self._spawner_down,
+            Serve: self._serve,
+            ReloadResult: lambda result, _: self.commands.reloaded(result),
+            Stop: lambda order, _: self._stop(order),
+            DumpState: self._dump_state,
+            Ping: lambda ping, _: self.say(Pong(ping.number)),
+        }
 
     # --- the master ---
 
@@ -224,77 +228,6 @@ class Acceptor:
         with listener, scope:
             await self.control.serve(listener, self._nursery)
 
-    def _service_up(self, message: ServiceUp, descriptors: list[int]) -> None:
-        service = self.services.get(message.service)
-        if service is None:
-            service = self._add(message)
-        for descriptor in descriptors:
-            service.work = socket.socket(fileno=descriptor)
-        self.builtins.attach(service, message.settings.builtin)
-        service.settings, service.fault = message.settings, ""
-        self.entrances.close(service)
-        self._retire_spawners(service)
-
-    def _add(self, message: ServiceUp | ServiceFaulty) -> Service:
-        engine = Engine(Limits(), Access(), ProxyProtocol(), self.policies.total)
-        service = self.services[message.service] = Service(message.service, message.settings, engine)
-        return service
-
-    def _retire_spawners(self, service: Service) -> None:
-        """What runs was started with other settings: instances end, connections go on."""
-        for spawner in service.spawners.values():
-            spawner.retiring = self.serving
-        if not self.serving:
-            return
-        self.instances.forget(service)
-        if service.retry is not None:
-            service.retry.cancel()
-            service.retry = None
-        self._end_instance(service)
-
-    def _end_instance(self, service: Service, why: Outcome = Outcome.STOPPED) -> None:
-        child = service.children.get(service.instance)
-        if child is not None:
-            self.children.end(service, child, why)
-
-    def _service_down(self, message: ServiceDown, _: list[int]) -> None:
-        service = self.services[message.service]
-        self.builtins.leave(service)
-        service.retired = True
-        self.entrances.close(service)
-        self.children.lost(service, self.dispatch.drop_parked(service))  # a retiring spawner takes no more
-        self._end_instance(service)
-        for spawner in service.spawners.values():
-            spawner.retiring = True
-        self._bury(service)
-
-    def _bury(self, service: Service) -> None:
-        """Forget a service that is gone, once its last spawner is, and the last connection that is served here."""
-        if service.retired and not service.spawners and not service.served:
-            service.engine.close()
-            self.policies.forget(service)
-            if service.work is not None:
-                service.work.close()
-            del self.services[service.id]
-
-    def _service_faulty(self, message: ServiceFaulty, _: list[int]) -> None:
-        service = self.services.get(message.service)
-        if service is None:
-            service = self._add(message)
-        self.builtins.leave(service)
-        service.settings, service.fault = message.settings, message.reason
-        self.entrances.close(service)
-        self._end_instance(service)
-
-    def _listener_up(self, message: ListenerUp, descriptors: list[int]) -> None:
-        service = self.services[message.service]
-        self.entrances.open(service, message, descriptors[0])
-        self._look_again(service)
-
-    def _listener_down(self, message: ListenerDown, _: list[int]) -> None:
-        service = self.services[message.service]
-        service.broken[message.listener] = message.name, message.reason
-
     def _spawner_up(self, message: SpawnerUp, descriptors: list[int]) -> None:
         link = Link(socket.socket(fileno=descriptors[0]), Role.ACCEPTOR, Role.SPAWNER)
         self.spawners.up(self.services[message.service], message, link)
@@ -313,7 +246,7 @@ class Acceptor:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)
-        self._bury(service)
+        self.roster.bury(service)
         self.stopping.consider()
 
     def _serve(self, _: Serve, __: list[int]) -> None:
@@ -351,7 +284,7 @@ class Acceptor:
     def _served_one_less(self, service: Service) -> None:
         if service.engine.queues:
             self.poll(service)
-        self._bury(service)
+        self.roster.bury(service)
 
     def _ask_name(self, name: str, answer: Answer) -> None:
         """Have a name looked up; the answer comes back from the resolver's thread into trio."""
@@ -372,12 +305,14 @@ class Acceptor:
     def _after(self) -> None:
         self.log.flush()
 
-    async def _flush_log(self) -> None:
-        """What waits for a slow sink, or to be said as repeated, goes out even if nothing else happens."""
+    async def _tend(self) -> None:
+        """What waits for a slow sink, or to be said as repeated, goes out even if nothing else happens; and counts are
+        left with the master, here rather than for each connection."""
         while True:
-            await trio.sleep(LOG_FLUSH_S)
+            await trio.sleep(TEND_S)
             if self.log.pending:
                 self.log.flush()
+            self.policies.leave_counts()
 
     # --- the administrator ---
 

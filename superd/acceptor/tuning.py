@@ -1,4 +1,4 @@
-"""What was changed on the live system: a value that the master keeps as a note for the next acceptor. Pure."""
+"""What was changed on the live system: a value that stands in the note for the next acceptor. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 MAX_NOTE_BYTES = 60 * 1024
-"""What the master keeps of a service (``Tuned``), quoted as the wire has it."""
+"""Of what the master keeps of a service (``Keep``), quoted as the wire has it; the rest is for counts."""
 
 _LAST = 2.0**53
 """No time is later, in seconds since the epoch."""
@@ -98,7 +98,11 @@ def parse_note(text: str) -> Tuning:
     try:
         note = json.loads(text)
         lasting, saved, passing = note["lasting"], note["saved"], note["passing"]
-        if not (isinstance(lasting, dict) and isinstance(saved, list)):
+        if not (
+            isinstance(lasting, dict)
+            and isinstance(saved, list)
+            and all(isinstance(one, str) for one in saved)
+        ):
             raise TypeError("other types than in a note")
         held = {key: _passing(*pair) for key, pair in passing.items()}
         return Tuning(lasting, frozenset(saved), held)

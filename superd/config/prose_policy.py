@@ -139,4 +139,8 @@ Datagrams are the exception: with
 .Ic mode No = Li \(dqwait\(dq
 and datagram listeners alone, the one that would start the program is judged by its source, until the program owns the
 socket.
+.Pp
+The source of a datagram is what its sender wrote there.
+Where the network does not keep forged ones out, a stranger can use up what another source may have, or earn it a
+penalty; with UDP, limits of a source are for networks that can be trusted in this.
 """

@@ -64,6 +64,8 @@ class EventName(StrEnum):
     WARNING = "warning"
     ERROR = "error"
 
+    __hash__ = str.__hash__  # Enum's is a Python function, and what is damped is looked up by its event
+
 
 _RESERVED = frozenset({"time", "level", "event", "message"})
 _is_key = re.compile(r"[a-z][a-z0-9_]{0,47}").fullmatch

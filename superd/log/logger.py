@@ -35,10 +35,11 @@ class Topic(NamedTuple):
     message: str
 
     @classmethod
-    def of(cls, event: Event) -> Topic:
-        reason = str(event.fields.get("reason", ""))
-        message = "" if reason else event.message[:_MAX_TOPIC_CHARS]
-        return cls(event.event, event.level, str(event.fields.get("service", "")), reason, message)
+    def of(cls, event: EventName, level: Level, message: str, fields: Mapping[str, Value]) -> Topic:
+        reason = str(fields.get("reason", ""))
+        return cls(
+            event, level, str(fields.get("service", "")), reason, "" if reason else message[:_MAX_TOPIC_CHARS]
+        )
 
     def repeated(self, times: int, identity: Mapping[str, Value]) -> Event:
         """The line that stands for all those which were held back."""
@@ -88,10 +89,9 @@ class Logger:
         Raises:
             ValueError: a field is called time, level, event or message.
         """
-        said = Event(level, event, self._identity | fields, message)
         now = self._clock()
-        if event not in _DAMPED or self._admit(said, now):
-            self._write(said, now)
+        if event not in _DAMPED or self._admit(Topic.of(event, level, message, fields), now):
+            self._write(Event(level, event, self._identity | fields, message), now)
         if self._immediate:
             self.flush()
 
@@ -127,8 +127,9 @@ class Logger:
         self.flush()
         self._sink.close()
 
-    def _admit(self, event: Event, now: float) -> bool:
-        admitted = self._damper.admit(Topic.of(event), now)
+    def _admit(self, topic: Topic, now: float) -> bool:
+        """Whether it is to be said; asked before there is an ``Event``, since a flood's are mostly not."""
+        admitted = self._damper.admit(topic, now)
         self._report_repeated(now)
         return admitted
 

@@ -27,7 +27,7 @@ from superd.wire.messages import (
     Stopped,
     StopWanted,
 )
-from superd.wire.policies import Tuned
+from superd.wire.policies import Keep
 from superd.wire.table import Phase
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def answer_stop_wanted(master: Master, request: StopWanted, _: list[int]) -> Non
     master.stop(children=request.children)
 
 
-def answer_tuned(master: Master, request: Tuned, _: list[int]) -> None:
+def answer_keep(master: Master, request: Keep, _: list[int]) -> None:
     managed = master.services.get(request.service)
     if managed is not None:
-        managed.tuned = request.tuned
+        managed.note = request.note
 
 
 def answer_stopped(master: Master, _: Stopped, __: list[int]) -> None:

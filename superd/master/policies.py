@@ -26,8 +26,9 @@ LOOK_S = 2.0
 """How often superd looks whether hosts.allow or hosts.deny has changed, while a service asks them."""
 
 
-def policy_of(id_: int, service: Service, tuned: str) -> ServicePolicy:
-    """``ServicePolicy`` of a service, with its banners as they are now (empty where one cannot be read any more)."""
+def policy_of(id_: int, service: Service) -> ServicePolicy:
+    """``ServicePolicy`` of a service, with its banners as they are now (empty where one cannot be read any more), and
+    without a note."""
     return ServicePolicy(
         service=id_,
         limits=service.limits,
@@ -35,7 +36,7 @@ def policy_of(id_: int, service: Service, tuned: str) -> ServicePolicy:
         proxy_protocol=service.proxy_protocol,
         banner_denied=_banner(service.access.banner_denied),
         banner_limited=_banner(service.limits.banner_limited),
-        tuned=tuned,
+        note="",
         banner=_banner(service.banner, quotes=service.builtin is Builtin.QOTD),
     )
 

@@ -6,7 +6,7 @@ import itertools
 import socket
 from collections.abc import Callable, Iterable, Mapping
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from superd.config.model import Service, SocketOptions
 from superd.errors import Fault
@@ -187,13 +187,13 @@ class Registry:
                 self._tell(ListenerDown(managed.id, position, name, listener.reason))
 
     def _tell_policy(self, managed: Managed) -> None:
-        managed.policy = policy_of(managed.id, managed.service, managed.tuned)
-        self._tell(managed.policy)
+        managed.policy = policy_of(managed.id, managed.service)
+        self._tell(evolve(managed.policy, note=managed.note))
 
     def tell_policies(self) -> None:
         """After a reload: services that did not change may have other limits now, or other banners."""
         for managed in self.services.values():
-            if not managed.fault and managed.policy != policy_of(managed.id, managed.service, managed.tuned):
+            if not managed.fault and managed.policy != policy_of(managed.id, managed.service):
                 self._tell_policy(managed)
 
     # --- going down ---

@@ -17,7 +17,7 @@ from superd.wire.messages import (
     Stopped,
     StopWanted,
 )
-from superd.wire.policies import Tuned
+from superd.wire.policies import Keep
 
 if TYPE_CHECKING:
     from superd.master.main import Master
@@ -29,7 +29,7 @@ ANSWERS: Mapping[type, Callable[[Master, Any, list[int]], None]] = {
     SpawnerStuck: answers.answer_spawner_stuck,
     ReloadWanted: answers.answer_reload_wanted,
     StopWanted: answers.answer_stop_wanted,
-    Tuned: answers.answer_tuned,
+    Keep: answers.answer_keep,
     Stopped: answers.answer_stopped,
     Pong: answers.answer_pong,
     PeerSocketWanted: answers.answer_peer_socket_wanted,

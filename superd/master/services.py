@@ -66,8 +66,8 @@ class Managed:
         identity: whom its programs run as, as the user database had it when the service came up.
         environment: which version of its environment file that was.
         fault: why it is off; empty: it is on.
-        tuned: what the acceptor wants the next one to know of what an administrator set on the live system.
-        policy: what the present acceptor was told last.
+        note: what the acceptor wants the next one to know.
+        policy: what the present acceptor was told last, the note apart.
         work_in, work_out: the link on which connections travel: the acceptor's end and the spawners'. Both are
             kept, so that neither side's death loses what is under way.
     """
@@ -83,7 +83,7 @@ class Managed:
     work_in: socket.socket | None = None
     work_out: socket.socket | None = None
     last_number: int = 0
-    tuned: str = ""
+    note: str = ""
     policy: ServicePolicy | None = None
 
     def open_work(self) -> None:

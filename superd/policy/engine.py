@@ -110,12 +110,13 @@ class Engine:
 
     def offer(self, client: Client, now: int) -> Decision:
         """Decide about a client, and count it as open if it is admitted."""
+        key = self.key(client)
         decision = self.ask_access(client)
         if decision.reason is None:
-            decision = self._ask_limits(client, now)
+            decision = self._ask_limits(client, key, now)
         if decision.reason is not None:
             self.tally.add(decision.reason, now)
-        self.busiest.add(self.key(client), now)
+        self.busiest.add(key, now)
         return decision
 
     def glance(self, client: Client, now: int) -> Decision:
@@ -149,13 +150,12 @@ class Engine:
                 return Decision(Reason.HOSTS_ACCESS, verdict.rule)
         return Decision(Reason.HOURS, self.hours_closed) if self.hours_closed else ADMITTED
 
-    def _ask_limits(self, client: Client, now: int) -> Decision:
+    def _ask_limits(self, client: Client, key: int, now: int) -> Decision:
         if self._is_exempt(client):
             if self.total.is_full:
                 return REFUSED[Reason.TOTAL_CONNECTIONS]
             self._exempted.add(client.id)
         else:
-            key = self.key(client)
             reason = self._excess_of_source(key, now) or self._excess(now)
             if reason is not None:
                 return REFUSED[reason]

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     RATE = "rate"  # [limits] rate
     TOTAL_CONNECTIONS = "total-connections"  # [superd] max_connections
 
+    __hash__ = str.__hash__  # Enum's is a Python function; a refusal is looked up and counted by its reason
+
 
 OF_ACCESS = frozenset({Reason.LOOP, Reason.ADDRESS, Reason.HOSTS_ACCESS, Reason.HOURS})
 """Answered with ``banner_denied``; the rest, a PROXY header apart, with ``banner_limited``."""

@@ -14,7 +14,7 @@ class ServicePolicy:
     Args:
         banner_denied, banner_limited, banner: the texts themselves; the last is for who is admitted, and for
             the builtin qotd the file of quotes.
-        tuned: what ``Tuned`` said last, for an acceptor that has not heard it; else empty.
+        note: what ``Keep`` said last, for an acceptor that has not heard of the service yet.
     """
 
     service: int
@@ -23,7 +23,7 @@ class ServicePolicy:
     proxy_protocol: ProxyProtocol
     banner_denied: str
     banner_limited: str
-    tuned: str
+    note: str
     banner: str = ""
 
 
@@ -36,9 +36,9 @@ class HostsFiles:
 
 
 @frozen
-class Tuned:
-    """What an administrator set on the live system, in the acceptor's own words: kept for the next acceptor, which
-    gets it back with ``ServicePolicy``, and never read by the master."""
+class Keep:
+    """What the next acceptor is to know of a service, in the acceptor's own words: what an administrator set on the
+    live system, and what was counted. It gets it back with ``ServicePolicy``; the master never reads it."""
 
     service: int
-    tuned: str
+    note: str

@@ -61,7 +61,7 @@ from superd.wire.messages import (
     Told,
     Welcome,
 )
-from superd.wire.policies import HostsFiles, ServicePolicy, Tuned
+from superd.wire.policies import HostsFiles, Keep, ServicePolicy
 
 
 class Role(StrEnum):
@@ -124,7 +124,7 @@ TABLE: tuple[Row, ...] = (
     Row(25, StopWanted, _A, _M, _SERVING),
     Row(26, Stopped, _A, _M, _SERVING),
     Row(27, Pong, _A, _M),
-    Row(19, Tuned, _A, _M, _SERVING, max_bytes=64 * KIB),
+    Row(19, Keep, _A, _M, _SERVING, max_bytes=64 * KIB),
     Row(28, PeerSocketWanted, _A, _M, _SERVING),
     Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),

@@ -17,7 +17,7 @@ from superd.policy.decision import Client
 from superd.policy.networks import parse_address
 from superd.policy.rules import NS_PER_S, UNLIMITED, Access, Limits, ProxyProtocol, Rate
 from superd.wire.codec import Direction
-from superd.wire.policies import ServicePolicy, Tuned
+from superd.wire.policies import Keep, ServicePolicy
 from superd.wire.table import Role
 
 from .workshop import Workshop
@@ -49,11 +49,11 @@ class Desk:
 
     def _say(self, message: object) -> None:
         _TO_MASTER.encode(message)  # too long, or not for the master: an error that would end the acceptor
-        assert isinstance(message, Tuned)
-        self.notes.append(message.tuned)
+        assert isinstance(message, Keep)
+        self.notes.append(message.note)
 
-    def tell(self, limits: Limits, tuned: str = "") -> None:
-        policy = ServicePolicy(1, limits, Access(), ProxyProtocol(), "", "", tuned)
+    def tell(self, limits: Limits, note: str = "") -> None:
+        policy = ServicePolicy(1, limits, Access(), ProxyProtocol(), "", "", note)
         self.policies.told(self.shop.service, policy)
 
     async def ask(self, command: str, **request: Any) -> dict[str, Any]:
@@ -105,7 +105,7 @@ async def test_a_note_that_is_none_is_given_up_with_a_word() -> None:
     for note in ("[", '{"lasting": {"limits.rate": null}, "saved": [], "passing": {}}'):
         with Workshop() as shop:
             at = Desk(shop)
-            at.tell(Limits(), tuned=note)
+            at.tell(Limits(), note=note)
             assert "what was tuned is given up" in shop.logged()
             assert shop.service.engine.limits == Limits()
 

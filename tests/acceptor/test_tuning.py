@@ -85,6 +85,7 @@ def test_whatever_else_is_read_it_is_a_note_or_a_value_error(text: str) -> None:
     [
         "[" * 100_000,
         '{"lasting": {}, "saved": [[]], "passing": {}}',
+        '{"lasting": {"limits.rate": "1/s"}, "saved": [null, false], "passing": {}}',
         '{"lasting": {}, "saved": [], "passing": {"limits.rate": ["1/s"]}}',
         '{"lasting": {}, "saved": [], "passing": {"limits.rate": ["1/s", NaN]}}',
         '{"lasting": {}, "saved": [], "passing": {"limits.rate": ["1/s", %s]}}' % ("9" * 400),

@@ -3,12 +3,14 @@ connections when a process of superd is stopped or killed."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -26,6 +28,8 @@ from harness import (
     wait_until,
     written,
 )
+
+from superd.acceptor.serve import TEND_S
 
 pytestmark = pytest.mark.live
 
@@ -104,7 +108,8 @@ def test_no_connection_is_refused_while_the_acceptor_is_replaced(address: str) -
         while not enough.is_set():
             try:
                 yield exchange(address, 7, b"hello")
-            except ConnectionResetError:  # it was in the hands of the acceptor
+            except OSError as error:  # it was in the hands of the acceptor
+                assert error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN), "none is refused"
                 yield b""
 
     with Superd(echo(address)) as superd, ThreadPoolExecutor(8) as pool, connect(address) as held:
@@ -150,6 +155,29 @@ def test_a_new_acceptor_knows_the_children_and_logs_who_ended_while_there_was_no
         assert all(echoes(client) for client in lasting)
         lasting[0].close()
         superd.wait_for("end", count=4, source="127.0.0.1")
+
+
+def test_a_new_acceptor_goes_on_counting(address: str) -> None:
+    """What was counted more than a second ago is with the master."""
+    limits = "[services.echo.limits]\nmax_connections = 2\n"
+    with Superd(echo(address, more=limits)) as superd, connections(address, 2) as lasting:
+        assert all(map(echoes, lasting))
+        for _ in range(3):
+            with connect(address) as refused:
+                assert refused.recv(1) == b""
+        counted, before = time.monotonic(), superd.status("echo")
+        assert (before["accepted"], before["refused"]) == (2, {"connections": 3})
+        wait_until(lambda: time.monotonic() - counted > 2 * TEND_S, "the counts to be left")
+        for _ in range(2):
+            killed = superd.acceptor_pid
+            os.kill(killed, signal.SIGKILL)
+            replaced(superd, killed)
+            after = superd.status("echo")
+            assert (after["accepted"], after["refused"]) == (2, {"connections": 3})
+        lasting[0].close()
+        superd.wait_for("end")
+        assert exchange(address, 7, b"one more") == b"one more"
+        assert superd.status("echo")["accepted"] == 3
 
 
 def test_connections_on_their_way_when_the_acceptor_dies_are_served_and_logged(address: str) -> None:

@@ -48,7 +48,7 @@ def test_a_service_listens_and_the_acceptor_is_told(world: World, free_port: Fre
     world.registry.announce(managed)
     assert managed.work_in is not None
     (up, work), (policy, _), (listener, sock) = world.told.messages
-    assert policy == policy_of(managed.id, managed.service, "")
+    assert policy == policy_of(managed.id, managed.service)
     assert up == ServiceUp(managed.id, managed.settings())
     assert work == [inode(managed.work_in)]
     assert listener == ListenerUp(managed.id, 0, f"tcp://127.0.0.1:{port}", False)

@@ -33,7 +33,7 @@ from superd.wire.messages import (
     ServiceUp,
     Started,
 )
-from superd.wire.policies import ServicePolicy, Tuned
+from superd.wire.policies import Keep, ServicePolicy
 from superd.wire.table import TABLE, Phase, Role, Row
 
 every_row = pytest.mark.parametrize("row", TABLE, ids=[f"{row.kind}-{row.message.__name__}" for row in TABLE])
@@ -84,7 +84,7 @@ _EXAMPLES: dict[type, Any] = {
 _FIELDS = {
     "Settings": '[1, "", "", "", [], [], [], 1, 4096, "", true, true]',
     "HostsFiles": '["sshd: 192.0.2.", "ALL: ALL"]',
-    "Tuned": '[1, "{}"]',
+    "Keep": '[1, "{}"]',
     "ListenerUp": '[1, 0, "tcp://*:21", false]',
     "ListenerDown": '[1, 0, "tcp://*:21", "in use"]',
     "ServiceDown": "[1]",
@@ -147,14 +147,12 @@ def test_a_full_batch_and_a_full_report_fit_their_packets() -> None:
 
 
 def test_a_text_that_could_not_be_passed_on_is_not_taken() -> None:
-    """The master keeps ``Tuned`` for the next acceptor: half of a surrogate pair would end it when it says so."""
+    """The master keeps ``Keep`` for the next acceptor: half of a surrogate pair would end it when it says so."""
     there = Direction.of(Role.ACCEPTOR, Role.MASTER)
-    kind = there.by_message[Tuned].kind
-    assert there.decode(bytes((kind,)) + b'[1,"\\udcff"]', 0) == Tuned(1, "\udcff"), (
-        "a byte that is not UTF-8"
-    )
+    kind = there.by_message[Keep].kind
+    assert there.decode(bytes((kind,)) + b'[1,"\\udcff"]', 0) == Keep(1, "\udcff"), "a byte that is not UTF-8"
     for text in (b"\\ud800", b"\\udfff", b"x\\udbff"):
-        with pytest.raises(WireError, match=r"Tuned\.tuned"):
+        with pytest.raises(WireError, match=r"Keep\.note"):
             there.decode(bytes((kind,)) + b'[1,"' + text + b'"]', 0)
 
 

@@ -1,0 +1,36 @@
+"""Where the scenarios with real super-servers work: a folder that user nobody can read, programs, packages."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import frozen
+from peers import Peer
+from programs import Packages, Programs, compile_programs, unpack_packages
+
+
+@frozen
+class Workplace:
+    """What the super-servers of one run share."""
+
+    directory: Path
+    programs: Programs
+    packages: Packages
+
+
+@contextmanager
+def workplace(peers: Iterable[Peer], cache: Path) -> Iterator[Workplace]:
+    """A folder for the block, with the programs compiled and the peers' packages unpacked.
+
+    Raises:
+        MissingError: something that every scenario needs is missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="superd-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)  # nobody executes the service from here
+        programs = compile_programs(directory / "programs")
+        packages = unpack_packages(cache, {peer.package for peer in peers if peer.package})
+        yield Workplace(directory, programs, packages)
