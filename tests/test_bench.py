@@ -24,7 +24,15 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_list_names_the_scenarios_and_peers() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
-    for words in ("scenario nowait:", "scenario latency:", "peer superd:", "peer xinetd:", "peer tcpserver:"):
+    for words in (
+        "scenario nowait:",
+        "scenario latency:",
+        "scenario forward:",
+        "peer haproxy:",
+        "peer superd:",
+        "peer xinetd:",
+        "peer tcpserver:",
+    ):
         assert words in done.stdout
 
 
