@@ -266,7 +266,9 @@ class Acceptor:
         self.children.lost(service, orphans)
         if message.reason:
             self.dispatch.spawner_died(service)
-            if not self.stopping.has_begun:
+            if service.spawner is not None:
+                self.dispatch.second_spawner_failed(service)
+            elif not self.stopping.has_begun:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)

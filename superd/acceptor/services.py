@@ -127,6 +127,7 @@ class Service:
         trouble: what that failure was.
         engine: decides who is admitted.
         unready: why nobody can be judged yet (its names are being looked up); empty: nothing is in the way.
+        pressed: how often of late its spawner was behind when it answered; negative after one could not be had.
         crowded: what its engine waits for while it leaves excess to the kernel.
     """
 
@@ -155,6 +156,7 @@ class Service:
     fault: str = ""
     unready: str = ""
     crowded: Timer | None = None
+    pressed: int = 0
     banner_denied: bytes = b""
     banner_limited: bytes = b""
     banner: bytes = b""
@@ -170,6 +172,11 @@ class Service:
     def spawner(self) -> SpawnerLink | None:
         """The one that takes new work."""
         return next((spawner for spawner in self.spawners.values() if not spawner.retiring), None)
+
+    @property
+    def active_spawners(self) -> int:
+        """How many take new work."""
+        return sum(not spawner.retiring for spawner in self.spawners.values())
 
     @property
     def state(self) -> State:
