@@ -28,6 +28,7 @@ from superd.config.dialects import nearest
 from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_table
 from superd.config.files import parse_toml, read_stream, read_trusted
 from superd.config.findings import Place, RejectedError, toml_key
+from superd.config.forward_checks import check_loops
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
 from superd.config.places import control_socket, override_file
@@ -101,6 +102,7 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
     faults += [fault for draft in drafts for fault in checks.check_service(draft, superd_user)]
     control = control_socket(str(settings.get("control", SuperdSettings().control)), os.geteuid(), os.environ)
     faults += checks.check_together(drafts, control)
+    faults += check_loops(drafts)
     if faults:
         # a default's fault shows in every service
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
