@@ -64,7 +64,7 @@ class Children:
     def _started(self, service: Service, spawner: SpawnerLink, event: Started) -> None:
         child = service.children.get(event.id)
         if child is None:  # replayed by a spawner that knew an earlier acceptor; Known named the others
-            source = UNKNOWN if service.is_nowait else INSTANCE
+            source = INSTANCE if service.has_instance else UNKNOWN
             child = service.children[event.id] = Child(event.id, source, 0)
             if source is INSTANCE:
                 service.instance = event.id

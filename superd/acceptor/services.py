@@ -165,6 +165,11 @@ class Service:
     refused: Counter[str] = field(factory=Counter)
 
     @property
+    def has_instance(self) -> bool:
+        """Whether its program is started once, and not for each connection."""
+        return not self.is_nowait or bool(self.settings.forward and self.settings.program)
+
+    @property
     def is_nowait(self) -> bool:
         return self.settings.mode == Mode.NOWAIT
 

@@ -69,7 +69,8 @@ and
 .Ic timeout_stop ,
 and the next connection starts it again; after failures that waits as with
 .Ic mode No = Li \(dqwait\(dq .
-A reload that changes the service ends it too, with its connections.
+A reload that changes the service ends it too, with its connections, and so does
+.Ic runtime_max .
 .Ss Datagrams
 With
 .Ic udp://

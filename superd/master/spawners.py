@@ -63,7 +63,7 @@ class Spawners:
     def start(self, managed: Managed) -> None:
         """Fork a spawner for a service, unless it has as many as may take work at a time."""
         active = sum(not spawner.retiring for spawner in managed.spawners.values())
-        if active >= (MOST_ACTIVE if managed.service.mode is Mode.NOWAIT else 1):
+        if active >= (1 if managed.service.has_instance else MOST_ACTIVE):
             return
         if managed.identity is None or managed.work_out is None:
             return  # the service was switched off while the acceptor asked
