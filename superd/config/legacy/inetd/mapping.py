@@ -79,7 +79,7 @@ class _Mapping:
         entry = self.entry
         keys: dict[str, object] = {}
         if entry.is_internal:
-            keys |= builtin_of(entry, self.notes)
+            keys |= builtin_of(entry, self.dialect, self.notes)
         else:
             keys |= self._mode()
             keys |= program_of(entry, self.dialect, self.notes)
