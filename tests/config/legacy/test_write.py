@@ -107,3 +107,15 @@ def test_files_that_name_a_service_alike_both_have_it() -> None:
     both = join([first, other])
     assert {one.name: one.tables["nice"] for one in both.services} == {"ftp": 1, "ftp-2": 2}
     assert both.remarks[0].service == "ftp-2"
+
+
+def test_a_default_moves_only_into_services_that_can_use_it() -> None:
+    defaults = {"limits": {"rate_per_source": "1/s", "rate": "9/min"}}
+    first = carried(service("one", 1, mode="wait"), service("two", 2), defaults=defaults)
+    both = join([first, carried(service("three", 3))])
+    assert [dict(one.tables).get("limits") for one in both.services] == [
+        {"rate": "9/min"},
+        {"rate_per_source": "1/s", "rate": "9/min"},
+        None,
+    ]
+    assert not fit(both, port_of).remarks
