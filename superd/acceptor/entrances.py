@@ -126,6 +126,7 @@ class Entrances:
 
     def _entrance(self, service: Service, listener: Listener) -> Callable[[], None]:
         if service.is_nowait:
-            take = self._datagrams.read if listener.datagram else self._accepting.accept
+            hear = service.hears or self._datagrams.read
+            take = hear if listener.datagram else self._accepting.accept
             return lambda: take(listener)
         return lambda: self._instances.woken(listener)

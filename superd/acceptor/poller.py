@@ -78,6 +78,10 @@ class Poller:
         """Call back for writing too (or no more)."""
         self._epoll.modify(descriptor, READ | WRITE if wanted else READ)
 
+    def watch_ways(self, descriptor: int, *, reading: bool, writing: bool) -> None:
+        """Call back when it can be read, written, or either; when its other end is gone, in any case."""
+        self._epoll.modify(descriptor, (READ if reading else 0) | (WRITE if writing else 0))
+
     def forget(self, descriptor: int) -> None:
         """Stop watching; harmless when it was not watched. To be called before the descriptor is closed."""
         if self._callbacks.pop(descriptor, None) is not None:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from superd.acceptor.builtins.serving import Builtins
 from superd.acceptor.children import Children
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.entrances import Entrances
@@ -36,6 +37,7 @@ class Roster:
         children: Children,
         instances: Instances,
         entrances: Entrances,
+        builtins: Builtins,
         is_serving: Callable[[], bool],
         look_again: Callable[[Service], None],
     ) -> None:
@@ -45,6 +47,7 @@ class Roster:
         self._children = children
         self._instances = instances
         self._entrances = entrances
+        self._builtins = builtins
         self._is_serving = is_serving
         self._look_again = look_again
 
@@ -65,6 +68,7 @@ class Roster:
             service = self._add(message)
         for descriptor in descriptors:
             service.work = socket.socket(fileno=descriptor)
+        self._builtins.attach(service, message.settings.builtin)
         service.settings, service.fault = message.settings, ""
         self._entrances.close(service)
         self._retire_spawners(service)
@@ -97,6 +101,7 @@ class Roster:
 
     def _down(self, message: ServiceDown, _: list[int]) -> None:
         service = self._services[message.service]
+        self._builtins.leave(service)
         service.retired = True
         self._entrances.close(service)
         self._children.lost(service, self._dispatch.drop_parked(service))  # a retiring spawner takes no more
@@ -106,8 +111,8 @@ class Roster:
         self.bury(service)
 
     def bury(self, service: Service) -> None:
-        """Forget a service that is gone, once its last spawner is."""
-        if service.retired and not service.spawners:
+        """Forget a service that is gone, once its last spawner is, and the last connection that is served here."""
+        if service.retired and not service.spawners and not service.served:
             service.engine.close()
             self._policies.forget(service)
             if service.work is not None:
@@ -118,6 +123,7 @@ class Roster:
         service = self._services.get(message.service)
         if service is None:
             service = self._add(message)
+        self._builtins.leave(service)
         service.settings, service.fault = message.settings, message.reason
         self._entrances.close(service)
         self.end_instance(service)

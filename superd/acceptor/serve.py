@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from superd.acceptor.accept import Accepting
+from superd.acceptor.builtins.serving import Builtins
 from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
 from superd.acceptor.control import Admission, Control, told_of
@@ -28,6 +29,7 @@ from superd.acceptor.report import state_lines
 from superd.acceptor.roster import Roster
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.spawners import Requests, Spawners
+from superd.acceptor.stopping import Stopping
 from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
@@ -48,7 +50,6 @@ from superd.wire.messages import (
     SpawnerUp,
     SpawnerWanted,
     Stop,
-    Stopped,
 )
 from superd.wire.policies import HostsFiles
 from superd.wire.table import Role
@@ -74,7 +75,6 @@ class Acceptor:
         self.poller = Poller()
         self.timers = Timers()
         self.serving = False
-        self.stopping: Stop | None = None
         self._control_scope = trio.CancelScope()
         self._nursery: trio.Nursery
         self._orders: Mapping[type, Callable[[Any, list[int]], None]]
@@ -134,8 +134,20 @@ class Acceptor:
             self.datagrams,
             self.instances,
             self.idle,
-            lambda: self.serving and not self.stopping,
+            lambda: self.serving and not self.stopping.has_begun,
         )
+        self.builtins = Builtins(
+            self.log,
+            self.clock,
+            self.timers,
+            self.poller,
+            self.dispatch,
+            self.accepting,
+            refusals,
+            self.services.values,
+            self._served_one_less,
+        )
+        self.stopping = Stopping(self.services, self.children, self.dispatch, self.entrances, self.say)
         self.roster = Roster(
             self.services,
             self.policies,
@@ -143,6 +155,7 @@ class Acceptor:
             self.children,
             self.instances,
             self.entrances,
+            self.builtins,
             lambda: self.serving,
             self._look_again,
         )
@@ -166,8 +179,8 @@ class Acceptor:
             SpawnerUp: self._spawner_up,
             SpawnerDown: self._spawner_down,
             Serve: self._serve,
-            ReloadResult: self._reload_result,
-            Stop: self._stop,
+            ReloadResult: lambda result, _: self.commands.reloaded(result),
+            Stop: lambda order, _: self._stop(order),
             DumpState: self._dump_state,
             Ping: lambda ping, _: self.say(Pong(ping.number)),
         }
@@ -229,12 +242,14 @@ class Acceptor:
         self.children.lost(service, orphans)
         if message.reason:
             self.dispatch.spawner_died(service)
-            if not self.stopping:
+            if service.spawner is not None:
+                self.dispatch.second_spawner_failed(service)
+            elif not self.stopping.has_begun:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)
         self.roster.bury(service)
-        self._consider_stopped()
+        self.stopping.consider()
 
     def _serve(self, _: Serve, __: list[int]) -> None:
         self.serving = True
@@ -243,7 +258,7 @@ class Acceptor:
 
     def _look_again(self, service: Service) -> None:
         """Start what is due, and poll what may be polled."""
-        if not self.serving or self.stopping or service.retired:
+        if not self.serving or self.stopping.has_begun or service.retired:
             return
         if service.is_nowait:
             if service.sent:
@@ -266,7 +281,12 @@ class Acceptor:
 
     def _instance_ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
         self.instances.ended(service, lasted_s, outcome)
-        self._consider_stopped()
+        self.stopping.consider()
+
+    def _served_one_less(self, service: Service) -> None:
+        if service.engine.queues:
+            self.poll(service)
+        self.roster.bury(service)
 
     def _ask_name(self, name: str, answer: Answer) -> None:
         """Have a name looked up; the answer comes back from the resolver's thread into trio."""
@@ -296,34 +316,14 @@ class Acceptor:
                 self.log.flush()
             self.policies.leave_counts()
 
-    # --- stopping ---
-
-    def _stop(self, message: Stop, _: list[int]) -> None:
-        self.stopping = message
-        self.instances.stopping = True
-        for service in self.services.values():
-            self.children.lost(service, self.dispatch.drop_parked(service))
-            self.entrances.close(service)
-            for child in list(service.children.values()):
-                if message.children or child.id == service.instance:
-                    self.children.end(service, child, Outcome.STOPPED)
-        self._consider_stopped()
-
-    def _consider_stopped(self) -> None:
-        if self.stopping is None:
-            return
-        for service in self.services.values():
-            if service.instance or (self.stopping.children and service.children):
-                return
-        self.say(Stopped())
-
     # --- the administrator ---
+
+    def _stop(self, order: Stop) -> None:
+        self.instances.stopping = True
+        self.stopping.begin(order)
 
     def _audit(self, command: str, uid: int, request: Mapping[str, Any]) -> None:
         self.log.log(EventName.CONTROL, Level.NOTICE, command=command, uid=uid, **told_of(request))
-
-    def _reload_result(self, message: ReloadResult, _: list[int]) -> None:
-        self.commands.reloaded(message)
 
     def _dump_state(self, _: DumpState, __: list[int]) -> None:
         for fields in state_lines(self.services.values()):

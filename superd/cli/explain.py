@@ -28,16 +28,8 @@ def explain(service: Mapping[str, Any]) -> str:
 
 
 def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
-    name, user = service["name"], service["user"] or "whoever runs superd"
-    yield f"{name} listens on {', '.join(service['listen'])}."
-    yield f"{_HOW[service['mode']]}: {shlex.join(service['program'])}, running as {user}."
-    yield _STANDARD_ERROR[service["standard_error"]]
-    if service["runtime_max_s"] >= 0:
-        yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."
-    if service["idle_timeout_s"] >= 0:
-        idle = format_duration(service["idle_timeout_s"])
-        yield f"A process that nobody has asked for anything for {idle} is ended; the next to knock starts another."
-    yield f"To end it, superd sends {_signal_name(service['kill_signal'])}, {_patience(service['timeout_stop_s'])}."
+    yield f"{service['name']} listens on {', '.join(service['listen'])}."
+    yield from _builtin(service) if service.get("builtin") else _program(service)
     yield from policy_sentences(service)
     children = f"{service['children']} {'child' if service['children'] == 1 else 'children'}"
     yield f"Now: {service['state']}, {children}, {service['accepted']} accepted so far."
@@ -47,6 +39,28 @@ def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
         yield f"It is tried again by itself: {service['trouble']}."
     for listener, reason in service["broken"].items():
         yield f"{listener} is not open: {reason}"
+
+
+def _builtin(service: Mapping[str, Any]) -> Iterator[str]:
+    yield f"superd serves {service['builtin']} by itself, without a process and without privilege."
+    if service["ident_user"]:
+        yield f"It says that every connection is {service['ident_user']}'s."
+    if service["runtime_max_s"] >= 0:
+        yield f"A connection that lasts longer than {format_duration(service['runtime_max_s'])} is closed."
+    if service["idle_timeout_s"] >= 0:
+        yield f"A connection on which nothing moves for {format_duration(service['idle_timeout_s'])} is closed."
+
+
+def _program(service: Mapping[str, Any]) -> Iterator[str]:
+    user = service["user"] or "whoever runs superd"
+    yield f"{_HOW[service['mode']]}: {shlex.join(service['program'])}, running as {user}."
+    yield _STANDARD_ERROR[service["standard_error"]]
+    if service["runtime_max_s"] >= 0:
+        yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."
+    if service["idle_timeout_s"] >= 0:
+        idle = format_duration(service["idle_timeout_s"])
+        yield f"A process that nobody has asked for anything for {idle} is ended; the next to knock starts another."
+    yield f"To end it, superd sends {_signal_name(service['kill_signal'])}, {_patience(service['timeout_stop_s'])}."
 
 
 def _patience(seconds: float) -> str:

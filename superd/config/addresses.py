@@ -24,6 +24,7 @@ MAX_UNIX_PATH = 107
 
 _SCHEMES = {scheme.value: scheme for scheme in Scheme}
 _ENDPOINT = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<host>[^:\[\]/]+)):(?P<port>[^:/]+)")
+_TCPMUX_NAME = re.compile(r"(?P<plus>\+?)(?P<name>[A-Za-z0-9_][A-Za-z0-9_./+-]{0,63})")
 _INTERFACE = re.compile(r"[^\s/%:]{1,15}")  # IFNAMSIZ of <linux/if.h>, less the NUL
 _PORT = r"(?P<port>[A-Za-z0-9._+-]+)"
 _USAGE = 'write "tcp://*:PORT", "udp://*:PORT" or "unix:///PATH"'
@@ -71,7 +72,7 @@ _MISTAKES = (
 
 
 def parse_listen(text: str, lookup_port: LookupPort) -> Listen:
-    """Parse ``scheme://host:port``, ``unix:///path`` or ``unix://@abstract``.
+    """Parse ``scheme://host:port``, ``unix:///path``, ``unix://@abstract`` or ``tcpmux://name``.
 
     Args:
         text: the value as written.
@@ -86,6 +87,8 @@ def parse_listen(text: str, lookup_port: LookupPort) -> Listen:
         raise _explain(text, "unknown scheme" if separator else "no scheme")
     if scheme.is_unix:
         return _parse_unix(text, scheme, rest)
+    if scheme is Scheme.TCPMUX:
+        return _parse_tcpmux(text, rest)
     return _parse_inet(text, scheme, rest, lookup_port)
 
 
@@ -108,6 +111,17 @@ def _parse_unix(text: str, scheme: Scheme, path: str) -> Listen:
     if path.endswith("/"):
         raise reject("a folder", "write the path of the socket")
     return Listen(text, scheme, path=path)
+
+
+def _parse_tcpmux(text: str, rest: str) -> Listen:
+    """``NAME`` or ``+NAME``. Source: RFC 1078, which reserves help; inetd(8) for the plus."""
+    match = _TCPMUX_NAME.fullmatch(rest)
+    if match is None:
+        raise reject("not a name", 'write "tcpmux://NAME" or "tcpmux://+NAME"')
+    name = match["name"].lower()
+    if name == "help":
+        raise reject("tcpmux answers help itself", "use another name")
+    return Listen(text, Scheme.TCPMUX, path=name, greets=bool(match["plus"]))
 
 
 def _parse_inet(text: str, scheme: Scheme, rest: str, lookup_port: LookupPort) -> Listen:

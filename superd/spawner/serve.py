@@ -108,7 +108,9 @@ class Spawner:
         self._watch(self.master.fileno(), self._from_master)
         self._watch(self.own.fileno(), self._from_acceptor)
         if not self.is_instance:
-            self._watch(self.work.fileno(), self._take_work)
+            self._handlers[self.work.fileno()] = self._take_work
+            # of two spawners that wait there, one is woken
+            self.epoll.register(self.work.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
         while not (self.retiring and self.children.settled and not self.waiting and not self.outputs):
             self._turn()
 

@@ -56,7 +56,7 @@ class Settings:
 class ServiceSettings:
     """What the acceptor may know of a service: nothing of environment, files or privileges that it must not name.
 
-    ``traits`` are those that ``config.drafts`` gives it: which keys can mean something to it.
+    ``traits`` (of ``config.drafts``) say which keys mean something to it, ``builtin`` what the acceptor itself serves.
     ``user``, ``program`` and ``exec_path`` (empty: what ``program`` begins with) are words to show (log, status,
     explain); no request can carry them back.
     """
@@ -73,6 +73,8 @@ class ServiceSettings:
     timeout_stop_s: float
     kill_signal: int
     standard_error: str
+    builtin: str = ""
+    ident_user: str = ""
 
 
 @frozen
@@ -235,7 +237,7 @@ class Pong:
     number: int
 
 
-# --- spawner -> master -------------------------------------------------------------------------------------
+# --- spawner -> master, and back ---------------------------------------------------------------------------
 
 
 @frozen
@@ -248,9 +250,6 @@ class SpawnerFailed:
     """A spawner's last words: which step of taking its user's place failed and why, or a defect of ours."""
 
     reason: str
-
-
-# --- master -> spawner -------------------------------------------------------------------------------------
 
 
 @frozen

@@ -101,7 +101,7 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
         ("access = []", "access = []: not a table; write [services.ftp.access]"),
         ("socket = 1", "socket = 1: not a table; write [services.ftp.socket]"),
         # what does not fit the service
-        ('idle_timeout = "1s"', 'idle_timeout = "1s": only for mode = "wait"; remove it'),
+        ('idle_timeout = "1s"', 'idle_timeout = "1s": only for mode = "wait" and builtin; remove it'),
         (
             'file_descriptor_name = "x"',
             'file_descriptor_name = "x": only for mode = "wait" and "always"; remove it',
@@ -352,7 +352,7 @@ idle_timeout = "1s"
         "services.a.environment.LISTEN_FDS: superd sets it; remove it",
         'services.a.listen = "80": no scheme; write "tcp://*:80"',
         "services.b.nice = 99: out of range; write -20 to 19",
-        'services.c.idle_timeout = "1s": only for mode = "wait"; remove it',
+        'services.c.idle_timeout = "1s": only for mode = "wait" and builtin; remove it',
         'services.c.listen = "tcp6://*:80": services.b listens there too; use another port, or reuse_port in both',
     ]
 

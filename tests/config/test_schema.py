@@ -101,7 +101,7 @@ def test_the_page_names_every_key_and_shows_the_example() -> None:
         ("service", "rate", "write [services.ftp.limits] rate"),
         ("service", "accept_from", "write [services.ftp.proxy_protocol] accept_from"),
         ("service", "timeout", "write runtime_max, idle_timeout or timeout_stop"),
-        ("service", "banner_success", "superd calls it banner, not supported by this version"),
+        ("service", "banner_success", "write banner"),
         ("superd", "max-connections", "write max_connections"),
         ("superd", "instances", "write [services.NAME.limits] max_connections"),
         ("service", "redirect", "superd calls it forward, not supported by this version"),

@@ -191,6 +191,9 @@ def test_tcpmux_services_never_open_port_1() -> None:
     made = read(line("tcpmux/+date", program="/bin/date date"))
     assert [dotted(one.tables)["listen"] for one in made.services] == [["tcpmux://+date"]]
     assert not any("tcp://" in str(one.tables) for one in made.services)
+    assert "opened port 1" in only_reason(
+        read(line("tcpmux/date", program="/bin/date date"), "gnu"), Fate.NOTED
+    )
 
 
 def test_freebsds_unix_socket_has_owner_and_mode() -> None:

@@ -7,7 +7,6 @@ from helpers.inetd import fates, keys, line, machine, only_reason, read
 
 from superd.config.legacy.carried import Fate, dotted
 from superd.config.legacy.report import has_notes
-from superd.config.schema import TABLES
 
 # --- wait and limits ---
 
@@ -182,7 +181,6 @@ def test_a_relative_program_is_looked_for_where_inetd_was() -> None:
     assert fates(read(line(program="ftpd ftpd"), "busybox")) == [(1, Fate.FAULT)]
 
 
-@pytest.mark.skipif("builtin" not in TABLES["service"], reason="no built-in services in this version")
 @pytest.mark.parametrize("program", ["internal", "internal internal"])
 def test_built_in_services_are_on_if_they_were(program: str) -> None:
     made = read(
@@ -192,13 +190,6 @@ def test_built_in_services_are_on_if_they_were(program: str) -> None:
         ("echo", {"listen": ["tcp4://*:echo"], "builtin": "echo"}),
         ("echo-udp", {"listen": ["udp4://*:echo"], "builtin": "echo"}),
     ]
-
-
-@pytest.mark.skipif("builtin" in TABLES["service"], reason="this version has built-in services")
-def test_built_in_services_are_written_as_a_comment() -> None:
-    made = read(line("echo", program="internal"), "openbsd")
-    assert not made.served
-    assert fates(made) == [(1, Fate.NOT_CARRIED)]
 
 
 def test_a_built_in_service_that_its_inetd_did_not_have_is_a_fault() -> None:

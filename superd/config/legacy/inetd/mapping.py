@@ -46,7 +46,10 @@ def mapped(entry: Entry, dialect: Dialect, surroundings: Surroundings, wishes: W
         EntryError: no service.
     """
     mapping = _Mapping(entry, dialect, surroundings, wishes, list(entry.notes))
-    if "/" in entry.service and entry.service.startswith("tcpmux/"):
+    if entry.service.startswith("tcpmux/"):
+        if dialect.name == "gnu":
+            told = 'GNU inetd opened port 1 by itself; superd does so for a service with builtin = "tcpmux" alone'
+            mapping.notes.append(Note(Fate.NOTED, told, "listen"))
         units = [Unit(entry, "", "", entry.service.partition("/")[2])]
     elif entry.transport == "rpc":
         raise EntryError(
