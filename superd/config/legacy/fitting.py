@@ -63,12 +63,14 @@ class _Fitting:
         for key in unknown:
             reason = _UNKNOWN.format(key=key)
             self.remarks.append(Remark(service.origin, Fate.NOT_CARRIED, reason, service.name, key))
-        kept = nested(known)
+        kept = nested(known) if unknown else service.tables
         if unknown and _SERVING.isdisjoint(kept):
             return evolve(service, remains_out=True)  # nothing is left that could serve
         faults = self._faults(service.name, kept)
         self.remarks += [_remark(service, fault) for fault in faults]
-        return evolve(service, remains_out=True) if faults else evolve(service, tables=kept)
+        if faults:
+            return evolve(service, remains_out=True)
+        return evolve(service, tables=kept) if unknown else service
 
     def _faults(self, name: str, tables: Mapping[str, object]) -> list[Fault]:
         faults: list[Fault] = []

@@ -65,7 +65,7 @@ _LOST = Fate.NOT_CARRIED
 
 
 def _with_hosts(entry: Entry, wishes: Wishes) -> Entry:
-    return entry if entry.hosts else evolve(entry, hosts=wishes.hosts)
+    return entry if entry.hosts or not wishes.hosts else evolve(entry, hosts=wishes.hosts)
 
 
 @mutable
