@@ -6,12 +6,12 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from superd.acceptor.builtins.serving import Builtins
 from superd.acceptor.children import Children
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.entrances import Entrances
 from superd.acceptor.instances import Instances
 from superd.acceptor.policies import Policies
+from superd.acceptor.servers import Servers
 from superd.acceptor.services import Service
 from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
@@ -37,7 +37,7 @@ class Roster:
         children: Children,
         instances: Instances,
         entrances: Entrances,
-        builtins: Builtins,
+        servers: Servers,
         is_serving: Callable[[], bool],
         look_again: Callable[[Service], None],
     ) -> None:
@@ -47,7 +47,7 @@ class Roster:
         self._children = children
         self._instances = instances
         self._entrances = entrances
-        self._builtins = builtins
+        self._servers = servers
         self._is_serving = is_serving
         self._look_again = look_again
 
@@ -68,8 +68,8 @@ class Roster:
             service = self._add(message)
         for descriptor in descriptors:
             service.work = socket.socket(fileno=descriptor)
-        self._builtins.attach(service, message.settings.builtin)
-        service.settings, service.fault = message.settings, ""
+        self._servers.attach(service, message.settings)
+        service.fault = ""
         self._entrances.close(service)
         self._retire_spawners(service)
 
@@ -101,7 +101,7 @@ class Roster:
 
     def _down(self, message: ServiceDown, _: list[int]) -> None:
         service = self._services[message.service]
-        self._builtins.leave(service)
+        self._servers.leave(service)
         service.retired = True
         self._entrances.close(service)
         self._children.lost(service, self._dispatch.drop_parked(service))  # a retiring spawner takes no more
@@ -118,12 +118,13 @@ class Roster:
             if service.work is not None:
                 service.work.close()
             del self._services[service.id]
+            self._servers.gone()
 
     def _faulty(self, message: ServiceFaulty, _: list[int]) -> None:
         service = self._services.get(message.service)
         if service is None:
             service = self._add(message)
-        self._builtins.leave(service)
+        self._servers.leave(service)
         service.settings, service.fault = message.settings, message.reason
         self._entrances.close(service)
         self.end_instance(service)

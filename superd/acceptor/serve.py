@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import trio
 
 from superd.acceptor.accept import Accepting
+from superd.acceptor.backends import Backends
 from superd.acceptor.builtins.serving import Builtins
 from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
@@ -18,16 +19,20 @@ from superd.acceptor.control import Admission, Control, told_of
 from superd.acceptor.datagrams import Datagrams
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.entrances import Entrances
+from superd.acceptor.forward import Forwards
 from superd.acceptor.idle import Idle
 from superd.acceptor.instances import Instances
 from superd.acceptor.names import Answer, Resolver
+from superd.acceptor.pipes import Pipes
 from superd.acceptor.policies import Policies
 from superd.acceptor.policy_commands import PolicyCommands
 from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
 from superd.acceptor.roster import Roster
+from superd.acceptor.servers import Servers
 from superd.acceptor.services import Listener, Service
+from superd.acceptor.sessions import Sessions
 from superd.acceptor.spawners import Requests, Spawners
 from superd.acceptor.stopping import Stopping
 from superd.acceptor.timers import Timers
@@ -147,6 +152,25 @@ class Acceptor:
             self.services.values,
             self._served_one_less,
         )
+        backends = Backends(self.log, self.timers, self._ask_name, self._targets)
+        forwards = Forwards(
+            self.log,
+            self.timers,
+            self.poller,
+            backends,
+            Pipes(),
+            self.instances.demand,
+            self._served_one_less,
+        )
+        sessions = Sessions(
+            self.log,
+            self.timers,
+            self.poller,
+            backends,
+            self.accepting,
+            refusals,
+            self._served_one_less,
+        )
         self.stopping = Stopping(self.services, self.children, self.dispatch, self.entrances, self.say)
         self.roster = Roster(
             self.services,
@@ -155,7 +179,7 @@ class Acceptor:
             self.children,
             self.instances,
             self.entrances,
-            self.builtins,
+            Servers(self.builtins, forwards, sessions, backends),
             lambda: self.serving,
             self._look_again,
         )
@@ -260,11 +284,9 @@ class Acceptor:
         """Start what is due, and poll what may be polled."""
         if not self.serving or self.stopping.has_begun or service.retired:
             return
-        if service.is_nowait:
-            if service.sent:
-                self.dispatch.ensure_spawner(service)
-        else:
-            self.instances.consider(service)
+        if service.sent:
+            self.dispatch.ensure_spawner(service)
+        self.instances.consider(service)
         self.poll(service)
 
     def poll(self, service: Service) -> None:
@@ -286,7 +308,11 @@ class Acceptor:
     def _served_one_less(self, service: Service) -> None:
         if service.engine.queues:
             self.poll(service)
+        self.idle.left(service)
         self.roster.bury(service)
+
+    def _targets(self) -> Iterable[str]:
+        return [service.settings.forward for service in self.services.values() if service.settings.forward]
 
     def _ask_name(self, name: str, answer: Answer) -> None:
         """Have a name looked up; the answer comes back from the resolver's thread into trio."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from superd.config.drafts import Draft, Layer, build_table
 from superd.config.findings import Place
+from superd.config.forward_checks import check_forward
 from superd.config.model import Listen, Mode, Scheme, Service
 from superd.config.policy_checks import Policy, Written, clashes
 from superd.config.schema import NESTED, TABLES
@@ -50,6 +51,7 @@ def check_service(draft: Draft, superd_user: str) -> Iterator[Fault]:
     """
     yield from _missing_listen(draft)
     yield from check_server(draft)
+    yield from check_forward(draft)
     yield from _unusable_keys(draft)
     yield from _relative_program(draft)
     yield from _acceptors_user(draft, superd_user)

@@ -17,8 +17,18 @@ from superd.config.dialects import advise
 from superd.config.findings import Place, RejectedError
 from superd.config.keys import Nested
 from superd.config.kinds import line_of
-from superd.config.model import BUILTIN_IDLE_S, Builtin, Listen, Mode, ResourceLimit, Service
+from superd.config.model import (
+    BUILTIN_IDLE_S,
+    SESSION_IDLE_S,
+    Builtin,
+    Listen,
+    Mode,
+    ResourceLimit,
+    Service,
+    Target,
+)
 from superd.config.schema import LIMIT_PREFIX, NESTED, OF_SERVICE, SERVICE, TABLES
+from superd.config.targets import parse_target
 from superd.config.traits import SERVERS, server_traits, traits
 from superd.errors import Fault, UnitError
 
@@ -135,6 +145,8 @@ def parse_layer(raw: object, place: Place, lookup_port: LookupPort, faults: list
     }
     service = values[SERVICE]
     listens = _parse_listens(service, place, lookup_port, faults) if "listen" in service else ()
+    if "forward" in service:
+        _parse_forward(service, place, lookup_port, faults)
     from_user = _split_user(service, place, faults)
     return evolve(layer, values=values, listens=listens, group_from_user=from_user)
 
@@ -162,6 +174,16 @@ def _parse_listens(
     if len(listens) == len(items):
         values["listen"] = tuple(listens)
     return tuple(listens)
+
+
+def _parse_forward(
+    values: dict[str, object], place: Place, lookup_port: LookupPort, faults: list[Fault]
+) -> None:
+    text = str(values.pop("forward"))
+    try:
+        values["forward"] = parse_target(text, lookup_port)
+    except RejectedError as error:
+        faults += place.faults("forward", text, error, secret=False)
 
 
 def _split_user(values: dict[str, object], place: Place, faults: list[Fault]) -> bool:
@@ -214,7 +236,7 @@ def _builtin(layers: Sequence[Layer]) -> Builtin | None:
 def _mode(layers: Sequence[Layer], servers: Sequence[str]) -> Mode | None:
     """The mode of the service; None when a fault hides it."""
     layer = _layer_of(layers, "mode")
-    if layer is None or "exec" not in servers:
+    if layer is None or "exec" not in servers or "forward" in servers:
         return Mode.NOWAIT
     mode = layer.values[SERVICE].get("mode")
     return mode if isinstance(mode, Mode) else None
@@ -255,6 +277,9 @@ def build(draft: Draft) -> Service:
             fields[TABLES[SERVICE][name].field] = value
     if "builtin" in fields:
         fields.setdefault("idle_timeout_s", BUILTIN_IDLE_S)
+    forward = fields.get("forward")
+    if isinstance(forward, Target) and forward.transport == "udp":
+        fields.setdefault("idle_timeout_s", SESSION_IDLE_S)
     tables = {nested.name: build_table(nested, draft.tables[nested.name]) for nested in NESTED}
     return Service(**fields, resource_limits=resources, **tables)  # type: ignore[arg-type] # the schema's types
 

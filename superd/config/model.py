@@ -17,6 +17,9 @@ from superd.policy.rules import Access, Limits, ProxyProtocol
 BUILTIN_IDLE_S = 600.0
 """``idle_timeout`` of what superd serves by itself, unless it is written."""
 
+SESSION_IDLE_S = 60.0
+"""``idle_timeout`` of the sessions of a UDP forward, unless it is written."""
+
 INFINITY = -1
 """What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
 
@@ -100,6 +103,34 @@ class Listen:
 
 
 @frozen
+class Target:
+    """Where a service forwards to, parsed.
+
+    Args:
+        transport: ``tcp``, ``udp`` or ``unix``.
+        host: a numeric address without brackets, ``localhost``, or a name to be looked up; empty for unix.
+        port: 1..65535 (0 only when service names were not looked up); 0 for unix.
+        scope: interface of a link-local address, else empty.
+        path: absolute path of a unix socket, or ``@name`` for the abstract namespace; else empty.
+    """
+
+    transport: str
+    host: str = ""
+    port: int = 0
+    scope: str = ""
+    path: str = ""
+    is_name: bool = False
+
+    @property
+    def text(self) -> str:
+        """As one would write it, the port as a number."""
+        if self.path:
+            return f"unix://{self.path}"
+        scoped = f"{self.host}%{self.scope}" if self.scope else self.host
+        return f"{self.transport}://{f'[{scoped}]' if ':' in scoped else scoped}:{self.port}"
+
+
+@frozen
 class SocketOptions:
     """``[services.X.socket]``. None leaves what the kernel does by itself. Names follow systemd.socket(5)."""
 
@@ -147,6 +178,7 @@ class Service:
     mode: Mode = Mode.NOWAIT
     exec_path: str = ""  # the file to execute; empty: exec[0]
     builtin: Builtin | None = None
+    forward: Target | None = None
     ident_user: str = ""  # what ident answers to all; empty: the truth
     banner: str = ""  # a file for every client, before anything else
     user: str = ""
@@ -180,6 +212,16 @@ class Service:
     def program(self) -> str:
         """The file that is executed."""
         return self.exec_path or self.exec[0]
+
+    @property
+    def is_served_here(self) -> bool:
+        """Whether superd itself serves the connections, so that no program ever has them."""
+        return self.builtin is not None or self.forward is not None
+
+    @property
+    def has_instance(self) -> bool:
+        """Whether its program is started once, and not for each connection."""
+        return bool(self.exec) and (self.mode is not Mode.NOWAIT or self.forward is not None)
 
 
 @frozen

@@ -64,11 +64,15 @@ _SERVICE = (
         "at once and keeps it running.", (EXEC,)),
     Key("service", "exec", "exec", kinds.ARGV, "",
         "The program and its arguments, without a shell. The first is the program's absolute path unless "
-        "exec_path gives it. Required, unless builtin says what serves."),
+        "exec_path gives it. Required, unless builtin or forward says what serves."),
     Key("service", "exec_path", "exec_path", kinds.PATH, "",
         "The file to execute, when the program is to be called by another name than its file's.", (EXEC,)),
     Key("service", "builtin", "builtin", kinds.choice(Builtin), "",
         "What superd serves by itself, without a process; see BUILTINS."),
+    Key("service", "forward", "forward", kinds.TARGET, "",
+        "Where each connection is carried to by superd itself: \"tcp://HOST:PORT\", \"unix:///PATH\", or for udp "
+        "listeners \"udp://HOST:PORT\"; see FORWARDS. With exec beside it, that program is the backend, started when "
+        "it is needed."),
     Key("service", "ident_user", "ident_user", kinds.ACCOUNT, "",
         "What is answered to every question. Unless given, the owner of the connection that is asked about.", (IDENT,)),
     Key("service", "banner", "banner", kinds.PATH, "",
@@ -106,7 +110,9 @@ _SERVICE = (
     Key("service", "idle_timeout", "idle_timeout_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long an instance may go without anything arriving and without an open connection before it is ended; "
         "the next to knock starts another. A connection of a builtin is ended when it has been idle that long, "
-        "and unless given that is 10min.", (IDLE,)),
+        "and unless given that is 10min. So is one of a forward, and with UDP a client's session, for which it is 60s "
+        "unless given; a backend that superd has started is ended when it has had no connection for that long.",
+        (IDLE,)),
     Key("service", "timeout_stop", "timeout_stop_s", kinds.duration(), '"10s"',
         "How long a child that is ended has from kill_signal to SIGKILL.", (EXEC,)),
     Key("service", "kill_signal", "kill_signal", kinds.SIGNAL, '"SIGTERM"',
@@ -214,7 +220,6 @@ LATER: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(OF_SERVICE, frozenset()),
     "": frozenset({"grants"}),
     "superd": frozenset({"metrics", "bind_socket"}),
-    "service": frozenset({"handler", "forward", "sandbox"}),
-    "proxy_protocol": frozenset({"send"}),
+    "service": frozenset({"handler", "sandbox"}),
 }
 """Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from superd.config import kinds, policy_kinds
-from superd.config.keys import ADDRESS, NOWAIT, PEERS, STREAMS, TCP, Key
+from superd.config.keys import ADDRESS, FORWARD, NOWAIT, PEERS, STREAM, STREAMS, TCP, Key
 from superd.policy.rules import OnExcess
 
 LIMITS = (
@@ -75,4 +75,7 @@ PROXY_PROTOCOL = (
     Key("proxy_protocol", "timeout", "timeout_s", kinds.duration(low_s=0.001, infinite=False), '"5s"',
         "How long the header may take to arrive; less where so many wait for theirs that others need the room.",
         (TCP, NOWAIT)),
+    Key("proxy_protocol", "send", "send", kinds.integer(1, 2), "",
+        "The version of the PROXY header that a backend is sent first, so that it knows its client. Unless given, "
+        "none is sent.", (FORWARD, STREAM)),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from superd.config.drafts import Draft
-from superd.config.model import Builtin, Mode, Scheme, Service
+from superd.config.model import Builtin, Mode, Scheme, Service, Target
 from superd.config.traits import SERVERS
 from superd.errors import Fault
 
@@ -21,9 +21,12 @@ def check_server(draft: Draft) -> Iterator[Fault]:
     """The faults of one service that have to do with what serves it."""
     if not any(map(draft.is_written, SERVERS)):
         yield draft.own.place.fault("exec", "missing", 'write exec = ["/path/of/program", "argument"]')
-    for name in draft.servers[1:] if draft.is_written(draft.servers[0]) else ():
+    rivals = () if draft.servers == ("exec", "forward") else draft.servers[1:]
+    for name in rivals if draft.is_written(draft.servers[0]) else ():
         problem = f"{draft.servers[0]} says already what serves it"
-        yield draft.place_of(name).fault(name, problem, "remove one of them", draft.values.get(name))
+        value = draft.values.get(name)
+        shown = value.text if isinstance(value, Target) else value
+        yield draft.place_of(name).fault(name, problem, "remove one of them", shown)
     builtin = draft.values.get("builtin")
     if isinstance(builtin, Builtin):
         yield from _listens_of_builtin(draft, builtin)

@@ -122,12 +122,12 @@ def adapt(sock: socket.socket, endpoint: Endpoint, service: Service) -> None:
 
 def _is_answered(endpoint: Endpoint, service: Service) -> bool:
     """Whether the acceptor answers what comes. It wants to know where each datagram arrived, from the first one on."""
-    return endpoint.is_udp and service.builtin is not None
+    return endpoint.is_udp and service.is_served_here
 
 
 def _has_peers(endpoint: Endpoint, service: Service) -> bool:
     """Whether each peer of the listener gets a socket of its own."""
-    return endpoint.is_udp and service.mode is Mode.NOWAIT and not service.builtin
+    return endpoint.is_udp and service.mode is Mode.NOWAIT and not service.is_served_here
 
 
 def _options(endpoint: Endpoint, service: Service) -> SocketOptions:

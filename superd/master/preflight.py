@@ -36,7 +36,7 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
     Returns:
         The identity (None when it cannot be told, or nothing is started) and every fault found.
     """
-    if service.builtin:  # nothing is started for it, and the acceptor is nobody of its own
+    if not service.exec:  # nothing is started for it, and the acceptor is nobody of its own
         return None, _policy_faults(service)
     faults = [
         *_delivery_faults(service),
@@ -78,7 +78,7 @@ def _identity(service: Service, acceptor_uid: int | None) -> Identity:
 def _delivery_faults(service: Service) -> list[Fault]:
     """A child for each peer of a UDP listener takes a raw socket of the master's (kernel/peersockets.py)."""
     has_udp = any(listen.scheme.is_datagram for listen in service.listen)
-    if service.mode is not Mode.NOWAIT or not has_udp or can_deliver():
+    if service.mode is not Mode.NOWAIT or service.is_served_here or not has_udp or can_deliver():
         return []
     problem = "needs root: the first datagram of each peer is delivered through a raw socket"
     return [_fault(service, "mode", f'"{service.mode}"', problem, 'use mode = "wait"')]

@@ -88,7 +88,7 @@ class Managed:
 
     def open_work(self) -> None:
         """Open the link, unless it is open or nothing is ever sent on it."""
-        if self.work_in is None and not self.service.builtin:
+        if self.work_in is None and self.service.exec:
             self.work_in, self.work_out = pair()
 
     def close_work(self) -> None:
@@ -121,6 +121,7 @@ class Managed:
             timeout_stop_s=service.timeout_stop_s,
             kill_signal=service.kill_signal,
             standard_error=service.standard_error.value,
+            forward=service.forward.text if service.forward else "",
             builtin=service.builtin or "",
             ident_user=service.ident_user,
         )

@@ -56,7 +56,8 @@ class Settings:
 class ServiceSettings:
     """What the acceptor may know of a service: nothing of environment, files or privileges that it must not name.
 
-    ``traits`` (of ``config.drafts``) say which keys mean something to it, ``builtin`` what the acceptor itself serves.
+    ``traits`` (of ``config.drafts``) say which keys mean something to it; ``builtin``, or ``forward``, a target to
+    connect to, is what the acceptor itself serves.
     ``user``, ``program`` and ``exec_path`` (empty: what ``program`` begins with) are words to show (log, status,
     explain); no request can carry them back.
     """
@@ -75,6 +76,7 @@ class ServiceSettings:
     standard_error: str
     builtin: str = ""
     ident_user: str = ""
+    forward: str = ""
 
 
 @frozen

@@ -15,6 +15,7 @@ from superd.config import checks
 from superd.config.addresses import LookupPort
 from superd.config.drafts import Draft, Layer, merge, parse_layer
 from superd.config.findings import Place
+from superd.config.forward_checks import check_loops
 from superd.config.legacy.carried import Carried, Fate, Remark, ServiceTable, dotted, nested
 from superd.config.model import SuperdSettings
 from superd.config.places import control_socket
@@ -83,10 +84,10 @@ class _Fitting:
         return faults
 
     def apart(self, services: Iterable[ServiceTable]) -> Iterator[ServiceTable]:
-        """The services, those switched off whose port another one has already."""
-        clashing = {
-            fault.service: fault for fault in checks.check_together(self.drafts.values(), self.control)
-        }
+        """The services; those switched off whose port another one has already, or that forward to themselves."""
+        drafts = list(self.drafts.values())
+        found = (*check_loops(drafts), *checks.check_together(drafts, self.control))
+        clashing = {fault.service: fault for fault in found}
         for service in services:
             fault = clashing.get(service.name)
             if fault is None or service.remains_out:
