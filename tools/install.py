@@ -19,7 +19,7 @@ from pathlib import Path
 
 from environment import ROOT, build_wheel, read_project
 
-DAEMONS = {"superd"}
+DAEMONS = {"superd", "superd-inetd"}
 """The commands that go to SBINDIR; the others go to BINDIR."""
 
 COMMAND = """\

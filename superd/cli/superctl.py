@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from superd import __version__
 from superd.cli import superd, terminal
 from superd.cli.explain import explain
+from superd.cli.importing import add_import, run_import
 from superd.cli.limits import bans_text, limits_text, who_may_text
 from superd.cli.overrides import save_overrides
 from superd.cli.replay import add_replay, replay
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     told.add_argument("service", metavar="SERVICE")
     _add_policy_commands(command)
     add_replay(command)
+    add_import(command)
     return made
 
 
@@ -107,6 +109,8 @@ def _run(argv: list[str] | None) -> int:
         return superd.main(["-f", options.file, "--check", *(["--no-system"] if options.no_system else [])])
     if options.command == "replay":
         return replay(options)
+    if options.command == "import":
+        return run_import(options)
     try:
         path, request = _control_path(options.control), _request(options)
         answer = ask(path, request)

@@ -6,12 +6,13 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from superd import __version__
 from superd.cli import terminal
 from superd.cli.pidfile import PidFile, PidFileError
+from superd.config.legacy.wishes import Wishes
 from superd.config.load import load
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.places import CONFIG_FILE
@@ -55,10 +56,27 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.no_system and not options.check:
         parser().error("--no-system goes with --check")
+    if options.check:
+        return reported(lambda: terminal.run(lambda: _check(options.file, system=not options.no_system)))
+    return run(options.file, pid_file=options.pid_file or "", background=options.daemon)
+
+
+def run(file: str, *, pid_file: str, background: bool, wishes: Wishes = Wishes()) -> int:  # noqa: B008 - frozen
+    """Be the daemon; returns its exit code when it has ended.
+
+    Args:
+        file: the configuration, superd's own or another super-server's; ``-`` reads stdin.
+        pid_file: where to leave the master's pid; empty for nowhere.
+        background: whether to go there once everything serves.
+        wishes: how another super-server's file is read.
+    """
+    return reported(lambda: _serve(load(file, wishes=wishes), file, pid_file, wishes, background=background))
+
+
+def reported(command: Callable[[], int]) -> int:
+    """Run a command; what keeps it from running is said, and becomes its exit code."""
     try:
-        if options.check:
-            return terminal.run(lambda: _check(options.file, system=not options.no_system))
-        return _serve(load(options.file), options)
+        return command()
     except ConfigError as error:
         for fault in error.faults:
             print(f"superd: {fault}", file=sys.stderr)
@@ -108,13 +126,13 @@ def _lacking(services: Iterable[Service], acceptor_uid: int | None) -> list[Faul
     return [fault for service in services if service.enabled for fault in inspect(service, acceptor_uid)[1]]
 
 
-def _serve(config: Config, options: argparse.Namespace) -> int:
+def _serve(config: Config, named: str, pid_path: str, wishes: Wishes, *, background: bool) -> int:
     environ = dict(os.environ)
-    file = options.file if options.file == "-" else os.path.abspath(options.file)
-    pid_path = os.path.abspath(options.pid_file) if options.pid_file else ""
+    file = named if named == "-" else os.path.abspath(named)
+    pid_path = os.path.abspath(pid_path) if pid_path else ""
     _clean_slate()
     pid_file = PidFile(pid_path) if pid_path else None
-    released = _go_to_background() if options.daemon else None
+    released = _go_to_background() if background else None
     try:
         linux.set_process_title("superd: master")
         master = Master(
@@ -123,6 +141,7 @@ def _serve(config: Config, options: argparse.Namespace) -> int:
             environ,
             spawner_life,
             lambda: _announce(pid_file, released),
+            wishes,
         )
         master.run()
     finally:

@@ -57,12 +57,24 @@ def read_trusted(path: str, *, system: bool = True) -> str:
     """The text of a file that nobody but root and the caller can have written.
 
     Args:
+        path, system: as ``read_trusted_bytes`` takes them.
+
+    Raises:
+        RejectedError: as ``read_trusted_bytes`` says; not UTF-8.
+    """
+    return decoded(read_trusted_bytes(path, system=system))
+
+
+def read_trusted_bytes(path: str, *, system: bool = True) -> bytes:
+    """The content of a file that nobody but root and the caller can have written.
+
+    Args:
         path: the file; symbolic links are followed, and what they lead to is checked.
         system: False leaves out the checks of owner and permissions, which depend on this machine.
 
     Raises:
         RejectedError: missing, not readable, not a regular file, writable by others, in a folder where others may
-            put something else in its place, too large, not UTF-8.
+            put something else in its place, too large.
     """
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
@@ -79,6 +91,15 @@ def read_trusted(path: str, *, system: bool = True) -> str:
         os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise reject(*_TOO_LARGE)
+    return content
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file.
+
+    Raises:
+        RejectedError: not UTF-8.
+    """
     try:
         return content.decode()
     except UnicodeDecodeError as error:

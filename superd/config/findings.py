@@ -105,9 +105,27 @@ def toml_text(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
+def toml_value(value: object) -> str:
+    """A value as TOML spells it, whole, on one line."""
+    if isinstance(value, str):
+        return _spell_text(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, Mapping):
+        rows = ", ".join(f"{toml_value(name)} = {toml_value(inner)}" for name, inner in value.items())
+        return f"{{ {rows} }}" if rows else "{}"
+    return _spell(value, 0)
+
+
+def _spell_text(text: str) -> str:
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return f'"{"".join(map(_spell_character, text))}"'
+
+
 def _spell(value: object, depth: int) -> str:
     if isinstance(value, str):
-        return '"' + "".join(map(_spell_character, value[:_MAX_SHOWN])) + '"'
+        return _spell_text(value[:_MAX_SHOWN])
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and value.bit_length() > 64:

@@ -26,9 +26,12 @@ from superd.config import checks
 from superd.config.addresses import LookupPort
 from superd.config.dialects import nearest
 from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_table
-from superd.config.files import parse_toml, read_stream, read_trusted
+from superd.config.files import decoded, parse_toml, read_stream, read_trusted, read_trusted_bytes
 from superd.config.findings import Place, RejectedError, toml_key
 from superd.config.forward_checks import check_loops
+from superd.config.legacy.carried import Carried, LegacyError
+from superd.config.legacy.foreign import read_foreign, told
+from superd.config.legacy.wishes import Wishes
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
 from superd.config.places import control_socket, override_file
@@ -67,9 +70,17 @@ class _Document:
     place: Place
     tables: dict[str, object]
     role: _Role
+    carried: Carried | None = None  # of another super-server's file
 
 
-def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in: str = "") -> Config:
+def load(
+    path: str,
+    *,
+    system: bool = True,
+    stdin: TextIO | None = None,
+    drop_in: str = "",
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+) -> Config:
     """Read a configuration, everything it includes, and its file of overrides.
 
     Args:
@@ -78,12 +89,13 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
             then 0), the acceptor's user.
         stdin: what ``-`` reads; None means ``sys.stdin``.
         drop_in: the file of overrides, when it is not to be the usual one.
+        wishes: how another super-server's file is read, for such a file may be the main one.
 
     Raises:
         ConfigError: with every fault of every file.
     """
     faults: list[Fault] = []
-    main = _read(path, _MAIN, faults, system=system, stdin=stdin)
+    main = _read_main(path, faults, wishes, system=system, stdin=stdin)
     if main is None:
         raise ConfigError(faults)
     lookup_port = functools.cache(_lookup_service) if system else _lookup_nothing
@@ -107,7 +119,11 @@ def load(path: str, *, system: bool = True, stdin: TextIO | None = None, drop_in
         # a default's fault shows in every service
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
     services = {draft.name: build(draft) for draft in drafts}
-    warnings = [*checks.warnings(main.place.file, services.values(), drafts), *orphans(overrides, services)]
+    warnings = [
+        *told(main.carried),
+        *checks.warnings(main.place.file, services.values(), drafts),
+        *orphans(overrides, services),
+    ]
     if system and "user" in settings:
         warnings += _absent_user(top, superd_user)
     return Config(
@@ -140,15 +156,38 @@ def _legible(draft: Draft) -> Service:
     return build(evolve(draft, tables={**draft.tables, SERVICE: own}))
 
 
-def _read(
-    path: str, role: _Role, faults: list[Fault], *, system: bool, stdin: TextIO | None = None
+def _content(path: str, stdin: TextIO | None, *, system: bool) -> bytes:
+    if path == "-":
+        return read_stream(stdin or sys.stdin).encode()
+    return read_trusted_bytes(path, system=system)
+
+
+def _read_main(
+    path: str, faults: list[Fault], wishes: Wishes, *, system: bool, stdin: TextIO | None
 ) -> _Document | None:
-    """One file; None when it cannot be used, which is then among the faults."""
-    from_stream = path == "-"
-    place = Place(STANDARD_INPUT if from_stream else path)
+    """The main file, superd's own or another super-server's; None when it cannot be used: a fault says why."""
+    place = Place(STANDARD_INPUT if path == "-" else path)
+    content = b""
     try:
-        text = read_stream(stdin or sys.stdin) if from_stream else read_trusted(path, system=system)
-        return _Document(place, parse_toml(text), role)
+        content = _content(path, stdin, system=system)
+        return _Document(place, parse_toml(decoded(content)), _MAIN)
+    except RejectedError as error:
+        try:
+            carried = read_foreign(place.file, content, wishes, system=system)
+        except LegacyError as failure:
+            faults.append(failure.fault)
+            return None
+        if carried is not None:
+            return _Document(place, carried.as_toml(), _MAIN, carried)
+        faults += place.faults("", None, error, secret=True)
+        return None
+
+
+def _read(path: str, role: _Role, faults: list[Fault], *, system: bool) -> _Document | None:
+    """One file; None when it cannot be used, which is then among the faults."""
+    place = Place(path)
+    try:
+        return _Document(place, parse_toml(read_trusted(path, system=system)), role)
     except RejectedError as error:
         faults += place.faults("", None, error, secret=True)
         return None
@@ -205,9 +244,11 @@ def _services(documents: list[_Document], lookup_port: LookupPort, faults: list[
         if not isinstance(services, dict):
             faults.append(place.fault("", "not a table", "write [services.NAME]", services))
             continue
+        lines = document.carried.origins if document.carried else {}
         for name, raw in services.items():
             if _check_service_name(name, raw, place, layers, faults):
-                layers[name] = parse_layer(raw, place.inside(name, name), lookup_port, faults)
+                own = evolve(place.inside(name, name), file=lines.get(name, place.file))
+                layers[name] = parse_layer(raw, own, lookup_port, faults)
     return layers
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from superd import __version__
+from superd.config.legacy.wishes import Wishes
 from superd.config.load import load
 from superd.config.model import INFINITY, Config
 from superd.errors import ConfigError, Fault
@@ -66,6 +67,7 @@ class Master:
         environ: the environment superd was started with.
         spawner_life: what a forked spawner does.
         ready: called once, when superd serves (``--daemon`` waits for it).
+        wishes: how the file is read when it is another super-server's.
 
     Raises:
         ConfigError: ``[superd]`` asks for what cannot be had (log, control socket, groups).
@@ -78,8 +80,10 @@ class Master:
         environ: Mapping[str, str],
         spawner_life: SpawnerLife,
         ready: Callable[[], None],
+        wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     ) -> None:
         self.config_file = config_file
+        self._wishes = wishes
         self.config = config
         self.loop = Loop()
         self.stopping = False
@@ -240,7 +244,7 @@ class Master:
                 raise ConfigError(
                     [Fault("standard input", "", "cannot be read again", "start superd with -f FILE")]
                 )
-            config = load(self.config_file)
+            config = load(self.config_file, wishes=self._wishes)
             lines = brief(self._apply(config))
         except ConfigError as error:
             self._rotate_log()

@@ -311,7 +311,7 @@ def test_a_fault_outside_of_services(faults: Faults, text: str, fault: str) -> N
         ("enabled = yes", "line 1, column 11: invalid value; write true or false"),
         ("\numask = 022", 'line 2, column 10: expected newline or end of document after a statement; '
          'write octal in quotes: "022"'),
-        ("ftp stream tcp nowait root /usr/sbin/ftpd", "line 1, column 5: expected '=' after a key in a key/value pair; "
+        ("ftp stream tcp", "line 1, column 5: expected '=' after a key in a key/value pair; "
          'write KEY = "value", one a line'),
         ("[a]\n[a]", "line 2: cannot declare [a] twice; write each key and each [table] once"),
         ("[a.'b c']\n[a.'b c']", 'line 2: cannot declare [a."b c"] twice; write each key and each [table] once'),

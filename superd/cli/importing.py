@@ -1,0 +1,162 @@
+"""``superctl import``: other super-servers' files as a superd.toml."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+from superd.cli.words import UsageError
+from superd.config.legacy.carried import Carried, LegacyError
+from superd.config.legacy.importers import read_all
+from superd.config.legacy.inetd.dialects import DIALECTS
+from superd.config.legacy.report import has_faults, has_notes, to_json, to_text
+from superd.config.legacy.surroundings import Surroundings, entries, read_plain, this_machine
+from superd.config.legacy.wishes import Wishes
+from superd.config.legacy.write import to_toml
+from superd.errors import Exit
+
+_LEFTOVERS = (
+    "~",
+    ".bak",
+    ".orig",
+    ".rej",
+    ".dpkg-old",
+    ".dpkg-new",
+    ".dpkg-dist",
+    ".rpmsave",
+    ".rpmnew",
+    ".swp",
+)
+_STDOUT = "-"
+
+
+def add_import(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add the command and its arguments.
+
+    Args:
+        command: adds a command, from its name and what ``--help`` says of it.
+    """
+    made = command("import", "a superd.toml out of an inetd.conf or xinetd.conf")
+    made.add_argument(
+        "files", metavar="FILE-OR-FOLDER", nargs="+", help="what to import; - is standard input"
+    )
+    made.add_argument(
+        "-o", metavar="FILE", dest="output", default=_STDOUT, help="where to write (default: stdout)"
+    )
+    made.add_argument(
+        "--dialect", choices=tuple(DIALECTS), help="whose inetd.conf it is, if its content does not tell"
+    )
+    made.add_argument(
+        "--port",
+        metavar="NAME=NUMBER",
+        action="append",
+        default=[],
+        help="the port of a name that is not known here",
+    )
+    made.add_argument(
+        "--faithful", action="store_true", help="keep the old ways where superd deliberately differs"
+    )
+    made.add_argument(
+        "--strict", action="store_true", help="exit with 1 when a line is carried with a difference"
+    )
+    made.add_argument(
+        "--report",
+        choices=("text", "json"),
+        default="text",
+        help="how to tell what became of each line, on stderr",
+    )
+
+
+def run_import(options: argparse.Namespace, machine: Surroundings | None = None) -> int:
+    """Run the command; returns its exit code.
+
+    Args:
+        options: the command line.
+        machine: what there is beside the files; None: this machine.
+    """
+    collects = gc.isenabled()
+    gc.disable()  # of thousands of services nothing is garbage before all is written, and looking takes as long again
+    try:
+        return _import(options, machine or this_machine(ask_network=True))
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _import(options: argparse.Namespace, machine: Surroundings) -> int:
+    try:
+        wishes = Wishes(dialect=options.dialect or "", faithful=options.faithful, ports=_ports(options.port))
+        carried = read_all(_contents(options.files), machine, wishes)
+        _write(options.output, to_toml(carried))
+    except UsageError as error:
+        print(f"superctl: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except LegacyError as error:
+        print(f"superctl: {error}", file=sys.stderr)
+        return Exit.DATA
+    except OSError as error:
+        print(f"superctl: {options.output}: {error.strerror}", file=sys.stderr)
+        return Exit.PERMISSION
+    _report(carried, as_json=options.json or options.report == "json")
+    if has_faults(carried):
+        return Exit.DATA
+    return Exit.REFUSED if options.strict and has_notes(carried) else Exit.OK
+
+
+def _ports(words: list[str]) -> dict[str, int]:
+    ports = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        if not name or not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 65535):
+            raise UsageError(f"--port {word}: write NAME=NUMBER, as --port stockfish=4711")
+        ports[name] = int(number)
+    return ports
+
+
+def _contents(paths: list[str]) -> Mapping[str, bytes]:
+    """The files that are named, and those of folders.
+
+    Raises:
+        LegacyError: one cannot be read, or a folder holds none.
+    """
+    found: dict[str, bytes] = {}
+    for path in paths:
+        if path == "-":
+            found["standard input"] = sys.stdin.buffer.read()
+            continue
+        names = list(_files(path)) if os.path.isdir(path) else [path]
+        if not names:
+            raise LegacyError(path, "no file in it", "name the files")
+        found.update({name: read_plain(name) for name in names})
+    return found
+
+
+def _files(folder: str) -> Iterator[str]:
+    """Every regular file of a folder, sorted; what editors and packages leave behind is said and left out."""
+    for name in sorted(entries(folder)):
+        path = os.path.join(folder, name)
+        if name.endswith(_LEFTOVERS):
+            print(f"superctl: {path}: left out; name it if it is meant", file=sys.stderr)
+        elif os.path.isfile(path):
+            yield path
+
+
+def _write(target: str, text: str) -> None:
+    if target == _STDOUT:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    with open(target, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _report(carried: Carried, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(to_json(carried), indent=2), file=sys.stderr)
+        return
+    for line in to_text(carried):
+        print(line, file=sys.stderr)

@@ -1,0 +1,103 @@
+"""``superd-inetd``: superd under the name of inetd, with the options of the inetds."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from superd import __version__
+from superd.cli import superd
+from superd.config.legacy.inetd.dialects import DIALECTS
+from superd.config.legacy.wishes import Wishes
+from superd.errors import Exit
+
+CONFIG_FILE = "/etc/inetd.conf"
+PID_FILE = "/run/inetd.pid"
+
+_LOGGING_L = ("freebsd", "netbsd", "openbsd")
+"""Whose ``-l`` asks for a line of the log for each connection, which superd writes anyway."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = _Parser(prog="superd-inetd", description="superd in the place of inetd.", allow_abbrev=False)
+    made.add_argument("file", metavar="FILE", nargs="?", default=CONFIG_FILE, help=f"default: {CONFIG_FILE}")
+    made.add_argument(
+        "-d", "--debug", action="store_true", help="stay in the foreground, log to standard error"
+    )
+    made.add_argument("-i", "-f", dest="foreground", action="store_true", help="stay in the foreground")
+    made.add_argument("-p", "--pidfile", metavar="PID", help=f"where to leave the pid (default: {PID_FILE})")
+    made.add_argument(
+        "-R", "--rate", metavar="N", type=_count, help="starts of a service in a minute; 0: any number"
+    )
+    made.add_argument("-c", metavar="N", type=_count, help="connections of a service at once")
+    made.add_argument("-s", metavar="N", type=_count, help="connections of one source to a service at once")
+    made.add_argument(
+        "-C", metavar="N", type=_count, help="connections of one source to a service in a minute"
+    )
+    made.add_argument("-a", metavar="ADDRESS", help="where to listen, unless the file says it")
+    made.add_argument("-q", metavar="N", type=_count, help="how many connections may wait in the kernel")
+    made.add_argument("-l", action="store_true", help="ask hosts.allow and hosts.deny (BSD: log connections)")
+    made.add_argument("-w", action="store_true", help="ask hosts.allow and hosts.deny for programs")
+    made.add_argument("-W", action="store_true", help="the same for built-in services")
+    made.add_argument(
+        "-E", "-e", "--environment", "--resolve", action="store_true", help="nothing: see the manual"
+    )
+    made.add_argument("--dialect", choices=tuple(DIALECTS), default="", help="whose inetd.conf it is")
+    made.add_argument(
+        "--faithful", action="store_true", help="keep the old ways where superd deliberately differs"
+    )
+    made.add_argument("--version", action="version", version=f"superd-inetd (superd {__version__})")
+    return made
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"{text} is not a number")
+    return int(text)
+
+
+def wishes_of(options: argparse.Namespace) -> Wishes:
+    """How the file is read under these options."""
+    logs = options.l and options.dialect in _LOGGING_L
+    return Wishes(
+        dialect=options.dialect,
+        faithful=options.faithful,
+        tcpd_asked=options.w or (options.l and not logs),
+        rate_per_min=options.rate,
+        children=options.c,
+        children_per_source=options.s,
+        per_source_per_min=options.C,
+        hosts=(options.a,) if options.a else (),
+        backlog=options.q or None,
+        settings={"log": "stderr"} if options.debug else {},
+    )
+
+
+def pid_file_of(options: argparse.Namespace) -> str:
+    """Where the pid is left: as named, else where inetd leaves it, unless this is no system's inetd."""
+    if options.pidfile:
+        return str(options.pidfile)
+    return "" if options.debug or os.geteuid() != 0 else PID_FILE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``superd-inetd``; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = parser().parse_args([f"{word}={PID_FILE}" if word == "--pidfile" else word for word in words])
+    background = not (options.debug or options.foreground)
+    return superd.run(
+        options.file, pid_file=pid_file_of(options), background=background, wishes=wishes_of(options)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
