@@ -97,7 +97,7 @@ def accept_close(site: Site) -> Launch:
 
 def tcpserver(site: Site, most: int = 100_000) -> Launch:
     options = f"-q -H -R -l0 -c {most} -b 1024 -u {NOBODY} -g {NOBODY} 127.0.0.1 {site.port}".split()
-    return _debian(site, "ucspi-tcp", "usr/bin/tcpserver", *options, str(site.programs.echo_once))
+    return debian(site, "ucspi-tcp", "usr/bin/tcpserver", *options, str(site.programs.echo_once))
 
 
 def xinetd(
@@ -135,13 +135,13 @@ service echo_once
 """,
     )
     files = ("-f", config, "-filelog", f"{site.directory}/daemon.log", "-pidfile", f"{site.directory}/pid")
-    return _debian(site, "xinetd", "usr/sbin/xinetd", "-dontfork", *files)
+    return debian(site, "xinetd", "usr/sbin/xinetd", "-dontfork", *files)
 
 
 def openbsd_inetd(site: Site, most: int = 1_000_000) -> Launch:
     service = f"127.0.0.1:{site.port} stream tcp nowait.{most} {USER}:{GROUP}"
     config = site.write("inetd.conf", f"{service} {site.programs.echo_once} echo_once\n")
-    inetd = _debian(site, "openbsd-inetd", "usr/sbin/inetd", "-i", "-q", "1024", config)
+    inetd = debian(site, "openbsd-inetd", "usr/sbin/inetd", "-i", "-q", "1024", config)
     # It insists on /run/inetd.pid, which may be another inetd's: it sees a /run of its own.
     script = 'mount -t tmpfs superd-bench /run && exec "$@"'
     return Launch(("unshare", "--mount", "sh", "-c", script, "sh", *inetd.argv), inetd.environment)
@@ -156,7 +156,7 @@ def socket_activate(site: Site) -> Launch:
     return Launch(argv, {"SYSTEMD_LOG_LEVEL": "err"}, uid=NOBODY)
 
 
-def _debian(site: Site, package: str, program: str, *arguments: str) -> Launch:
+def debian(site: Site, package: str, program: str, *arguments: str) -> Launch:
     """A program of an unpacked Debian package."""
     if package in site.packages.missing:
         raise AbsentError(f"package {package}: {site.packages.missing[package]}")

@@ -29,6 +29,7 @@ class Programs:
     accept_close: Path
     bare: Path
     load: Path
+    stream: Path
 
 
 @frozen

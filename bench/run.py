@@ -17,17 +17,19 @@ from pathlib import Path
 
 from attrs import frozen
 from flood import measure_flood
+from forward import measure_forward
 from limited import LIMITED
 from measure import Load
 from peers import PEERS
 from policy_cost import measure_policy
 from programs import MissingError, cache_directory
+from relays import RELAYS
 from report import progress
 from speed import measure_speed
 
 EX_FAILED, EX_NOPERM = 1, 77
 RESULTS = Path(__file__).resolve().parent / "results"
-TITLES = {peer.name: peer.title for peer in (*LIMITED, *PEERS)}
+TITLES = {peer.name: peer.title for peer in (*LIMITED, *PEERS, *RELAYS)}
 
 
 @frozen
@@ -56,6 +58,7 @@ SCENARIOS = (
         "one client: what a connection takes when nobody else asks",
         partial(measure_speed, Load(clients=1, connections=1000)),
     ),
+    Scenario("forward", "relays: one stream, connections a second, memory of idle ones", measure_forward),
     Scenario("flood", "what a flood from one client costs the others", measure_flood),
     Scenario(
         "policy",

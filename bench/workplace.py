@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import frozen
 from peers import Peer
 from programs import Packages, Programs, compile_programs, unpack_packages
+from relays import Relay
 
 
 @frozen
@@ -22,7 +23,7 @@ class Workplace:
 
 
 @contextmanager
-def workplace(peers: Iterable[Peer], cache: Path) -> Iterator[Workplace]:
+def workplace(peers: Iterable[Peer | Relay], cache: Path) -> Iterator[Workplace]:
     """A folder for the block, with the programs compiled and the peers' packages unpacked.
 
     Raises:

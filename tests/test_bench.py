@@ -24,7 +24,9 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_list_names_the_scenarios_and_peers() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
-    for words in ("scenario nowait:", "scenario latency:", "peer superd:", "peer xinetd:", "peer tcpserver:"):
+    scenarios = ("nowait", "latency", "flood", "policy", "forward")
+    peers = ("superd", "haproxy", "xinetd", "xinetd-cps", "tcpserver")
+    for words in (*(f"scenario {name}:" for name in scenarios), *(f"peer {name}:" for name in peers)):
         assert words in done.stdout
 
 
@@ -32,6 +34,36 @@ def test_no_rounds_are_refused() -> None:
     done = bench("--rounds", "0")
     assert done.returncode != 0
     assert "--rounds" in done.stderr
+
+
+def test_a_small_run_of_the_policy_needs_neither_root_nor_a_peer(tmp_path: Path) -> None:
+    done = bench("--scenario", "policy", "--rounds", "1", "--scale", "0.01", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "decisions a second" in done.stdout
+    samples = json.loads((tmp_path / "policy.json").read_text())["samples"]
+    (decided,) = samples["everything"]
+    assert {"admitted", "address", "source-rate", "penalty"} <= decided["answers"].keys()
+    assert decided["sources"] > 900
+    (remembered,) = samples["remember-100000"]
+    assert remembered["sources"] == 1000
+    (flooded,) = samples["flood"]
+    assert flooded["still_penalised"] == flooded["still_open"] == 1
+
+
+@pytest.mark.live
+@needs_root_and_gcc
+def test_a_small_flood_is_refused_and_the_other_source_is_served(tmp_path: Path) -> None:
+    size = ("--clients", "2", "--seconds", "0.5", "--rounds", "1")
+    done = bench("--scenario", "flood", "--peer", "superd", *size, "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "2 client(s) of one source" in done.stdout
+    samples = json.loads((tmp_path / "flood.json").read_text())["samples"]["2"]
+    (sample,) = samples["superd"]
+    assert sample["flood"]["refused"] > 100
+    assert sample["during"]["connections"] > 0
+    assert sample["during"]["refused"] == sample["during"]["unanswered"] == 0
+    (beside,) = samples["bystander"]
+    assert beside["flood"]["connections"] == 0, "a server that only closes serves nobody"
 
 
 @pytest.mark.live

@@ -215,7 +215,7 @@ def test_the_examples_of_make_run_have_no_fault_and_no_warning(name: str, tmp_pa
     for service in config.services.values():
         for listen in service.listen:
             assert listen.host == "127.0.0.1" or listen.scheme.is_unix, "examples stay on this machine"
-        assert shutil.which(service.program), "examples run on any Debian"
+        assert service.builtin or shutil.which(service.program), "examples run on any Debian"
 
 
 @pytest.mark.parametrize("drop_in", DROP_INS, ids=[path.name for path in DROP_INS])
@@ -224,7 +224,8 @@ def test_the_drop_in_examples_have_no_fault(drop_in: Path, tmp_path: Path) -> No
     main = tmp_path / "main.toml"
     main.write_text(f'[superd]\ninclude = ["{drop_in.name}"]\n')
     config = load(str(main), system=False)
-    assert list(config.services) == [drop_in.stem]
+    assert all(name.partition("-")[0] == drop_in.stem for name in config.services)
+    assert config.services
 
 
 def private_copy(source: Path, folder: Path) -> Path:

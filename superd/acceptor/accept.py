@@ -16,7 +16,7 @@ from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.headers import Announced, Headers
 from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
-from superd.acceptor.services import Child, Listener, Service
+from superd.acceptor.services import Arrival, Child, Listener, Service
 from superd.acceptor.timers import Timers
 from superd.policy.decision import UNIX, Client, Decision
 from superd.policy.engine import Engine
@@ -59,6 +59,15 @@ def pack(address: str) -> tuple[int, bytes]:
     if ":" in address:
         return AF_INET6, inet_pton(AF_INET6, address.partition("%")[0])
     return AF_INET, inet_pton(AF_INET, address)
+
+
+def send_at_once(descriptor: int, text: bytes) -> None:
+    """Send as much of a text as the kernel takes without waiting: a new connection has room for a banner."""
+    with borrowed(descriptor) as connection:
+        try:
+            connection.send(text, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except OSError:
+            pass  # the client has gone, as whoever serves it will see
 
 
 @contextmanager
@@ -168,7 +177,39 @@ class Accepting:
         if decision.reason is not None:
             self._refusals.refuse(listener, descriptor, source, port, decision)
             return None
-        return self.enter(listener.service, client.id, descriptor, peer, source, port)
+        return self._admit(Arrival(listener, client.id, descriptor, peer, source, port))
+
+    def _admit(self, arrival: Arrival) -> tuple[int, bytes, int] | None:
+        """Greet who is admitted; returns what ``Dispatch.send`` takes of one that goes to a child."""
+        service = arrival.listener.service
+        if service.banner:
+            send_at_once(arrival.descriptor, service.banner)
+        if service.server is not None:
+            service.accepted += 1
+            service.server(arrival)
+            return None
+        return self.enter(service, arrival.id, arrival.descriptor, arrival.peer, arrival.source, arrival.port)
+
+    def take(self, arrival: Arrival, greeting: bytes) -> bool:
+        """Take a connection that came another way than through a listener of its service, which decides about it.
+
+        Args:
+            greeting: sent to who is admitted.
+
+        Returns:
+            Whether it is admitted; if not, its descriptor is still the caller's.
+        """
+        service = arrival.listener.service
+        decision = service.engine.offer(client_of(arrival.id, arrival.peer), monotonic_ns())
+        if decision.reason is not None:
+            self._refusals.note(service, arrival.source, arrival.port, decision)
+            return False
+        if greeting:
+            send_at_once(arrival.descriptor, greeting)
+        admitted = self._admit(arrival)
+        if admitted is not None:
+            self._dispatch.send(service, [admitted])
+        return True
 
     @staticmethod
     def enter(

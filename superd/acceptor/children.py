@@ -24,6 +24,9 @@ _HINTS = {
 INSTANCE = "-"
 """What stands for the source in the log of an instance, which serves many."""
 
+UNKNOWN = "unknown"
+"""What stands for the source of a connection that was given up as lost, or that an earlier acceptor took."""
+
 
 class Children:
     """Keeps every service's children.
@@ -61,8 +64,10 @@ class Children:
     def _started(self, service: Service, spawner: SpawnerLink, event: Started) -> None:
         child = service.children.get(event.id)
         if child is None:  # replayed by a spawner that knew an earlier acceptor; Known named the others
-            child = service.children[event.id] = Child(event.id, INSTANCE, 0)
-            service.instance = event.id
+            source = INSTANCE if service.has_instance else UNKNOWN
+            child = service.children[event.id] = Child(event.id, source, 0)
+            if source is INSTANCE:
+                service.instance = event.id
         elif not child.known:
             self._dispatch.acknowledged(service, event.id)
             service.failures = 0
@@ -105,7 +110,7 @@ class Children:
 
     def _failed(self, service: Service, event: Failed) -> None:
         child = self._forget(service, event.id)
-        source = child.source if child is not None else "unknown"  # an earlier acceptor's connection
+        source = child.source if child is not None else UNKNOWN
         self._dispatch.acknowledged(service, event.id)
         self._log.log(
             EventName.ERROR,

@@ -24,6 +24,18 @@ from superd.wire.table import Role
 
 PARKED_RETRY_S = 0.05
 
+ANSWER_S = 6.0
+"""A spawner that has read a connection answers for it sooner, or does not answer its pings and is replaced."""
+
+BEHIND = 3
+"""So many under way when a spawner answers: it is behind."""
+
+PRESSED = 100
+"""So often behind (less the times that it was not), and a second spawner is worth its memory."""
+
+PAUSE = 100_000
+"""Answers until a second spawner is asked for again, after one could not be had or died."""
+
 _KIND = bytes((Direction.of(Role.ACCEPTOR, Role.SPAWNER).by_message[Connections].kind,))
 _CROWDED = frozenset({errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM})
 
@@ -59,7 +71,18 @@ class Dispatch:
         return self.credits - len(service.sent) - service.newcomers
 
     def send(self, service: Service, batch: list[tuple[int, bytes, int]]) -> None:
-        """Send accepted connections (id, encoded peer, descriptor), or park them until the kernel takes them."""
+        """Send accepted connections (id, encoded peer, descriptor), or park them until the kernel takes them.
+
+        Two spawners get half of them each: a packet is taken whole.
+        """
+        cut = (len(batch) + 1) // 2 if service.active_spawners > 1 else len(batch)
+        self._send(service, batch[:cut])
+        if service.parked:
+            service.parked += batch[cut:]
+        elif cut < len(batch):
+            self._send(service, batch[cut:])
+
+    def _send(self, service: Service, batch: list[tuple[int, bytes, int]]) -> None:
         descriptors = [descriptor for _, _, descriptor in batch]
         assert service.work is not None  # noqa: S101  only services that are up have listeners
         try:
@@ -101,15 +124,35 @@ class Dispatch:
         del service.sent[id_]
         if service.suspect:
             self._lose_before(service, id_)
+        self._feel_pressure(service)
+
+    def _feel_pressure(self, service: Service) -> None:
+        """Ask for a second spawner where the first answers again and again with others waiting behind."""
+        if len(service.sent) >= BEHIND:
+            service.pressed += 1
+        elif service.pressed > 0:
+            service.pressed -= 1
+        if service.pressed >= PRESSED and service.active_spawners == 1 and not service.asked_for_spawner:
+            service.pressed = 0
+            service.asked_for_spawner = True
+            self._want_spawner(service)
+
+    def second_spawner_failed(self, service: Service) -> None:
+        """It was a luxury: the first goes on alone, and another is not asked for soon."""
+        service.asked_for_spawner = False
+        service.pressed = PRESSED - PAUSE
 
     def spawner_died(self, service: Service) -> None:
         """What the dead spawner had read and not started is lost; what it had not read is the next one's.
 
         Which is which shows when the next one answers for the first of them, or at once when nothing is left
-        unread (SIOCOUTQ of unix(7): bytes sent and not yet read).
+        unread (SIOCOUTQ of unix(7): bytes sent and not yet read). Another that lives may have read them too: it
+        answers for them soon, or is replaced as well.
         """
         service.suspect = dict(service.sent)
-        if service.work is not None and not _unread_bytes(service.work.fileno()):
+        if service.spawners:
+            self._timers.after(ANSWER_S, lambda: self._lose_before(service, None))
+        elif service.work is not None and not _unread_bytes(service.work.fileno()):
             self._lose_before(service, None)
 
     def retry_later(self, service: Service, then: Callable[[], None], trouble: str = "") -> float:

@@ -102,7 +102,7 @@ class Entrances:
 
     def _has_room(self, service: Service) -> bool:
         """Whether the policy leaves room; if not, looks again when it may."""
-        if not service.engine.queues:
+        if not service.engine.queues or _hears_everybody(service):
             return True
         now = monotonic_ns()
         self._leave_crowd(service)
@@ -126,6 +126,12 @@ class Entrances:
 
     def _entrance(self, service: Service, listener: Listener) -> Callable[[], None]:
         if service.is_nowait:
-            take = self._datagrams.read if listener.datagram else self._accepting.accept
+            hear = service.hears or self._datagrams.read
+            take = hear if listener.datagram else self._accepting.accept
             return lambda: take(listener)
         return lambda: self._instances.woken(listener)
+
+
+def _hears_everybody(service: Service) -> bool:
+    """Whether its listeners hear those who are here already, too, so that none may be left alone."""
+    return service.hears is not None and all(listener.datagram for listener in service.listeners.values())

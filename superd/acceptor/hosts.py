@@ -56,4 +56,5 @@ class Hosts:
 def _daemons(service: Service) -> frozenset[str]:
     """The names under which the files know a service: its program's, as tcpd has it, and its own."""
     settings = service.settings
-    return frozenset({os.path.basename(settings.program[0]), settings.name})
+    program = {os.path.basename(settings.program[0])} if settings.program else set[str]()
+    return frozenset({*program, settings.name})

@@ -2,6 +2,7 @@
 
 superd does not see the connections of an instance, but it has the same listeners: the kernel tells of each
 arrival (edge-triggered, so at no cost but the event), and whether a connection is open stands in /proc/net.
+The connections of a backend are superd's own, and counted.
 """
 
 from __future__ import annotations
@@ -46,8 +47,14 @@ class Idle:
         for descriptor in descriptors:
             self._poller.forget(descriptor)
 
+    def left(self, service: Service) -> None:
+        """A connection to a backend of superd's own has ended."""
+        if service.id in self._watched:
+            self._arrived(service)
+
     def _begin(self, service: Service) -> None:
-        descriptors = [listener.sock.fileno() for listener in service.listeners.values()]
+        owned = () if service.is_nowait else service.listeners.values()
+        descriptors = [listener.sock.fileno() for listener in owned]
         for descriptor in descriptors:
             self._poller.watch(descriptor, lambda: self._arrived(service), edge=True)
         self._arrived(service)
@@ -65,7 +72,14 @@ class Idle:
         left = self._last_arrival[service.id] + patience - trio.current_time()
         if left > 0:
             self._arm(service, descriptors, left)
-        elif any(has_connections(listener.sock) for listener in service.listeners.values()):
+        elif _is_used(service):
             self._arm(service, descriptors, patience)
         else:
             self._end(service)
+
+
+def _is_used(service: Service) -> bool:
+    """Whether somebody is connected to a service's instance."""
+    if service.is_nowait:
+        return bool(service.served)
+    return any(has_connections(listener.sock) for listener in service.listeners.values())

@@ -1,7 +1,8 @@
-"""wait and always: one instance that owns the listeners while it runs.
+"""wait and always: one instance that owns the listeners while it runs; and the backend that a forward starts.
 
 wait: a readable listener starts the instance, and nobody polls the listeners until it ends. always: it is
-started at once, and again when it ends. After failures, the next start waits (backoff.py), and never for good.
+started at once, and again when it ends. A backend is started when a connection wants it. After failures, the next
+start waits (backoff.py), and never for good.
 """
 
 from __future__ import annotations
@@ -88,6 +89,16 @@ class Instances:
         if position is not None:
             self._start(service, position)
 
+    def demand(self, service: Service) -> bool:
+        """Have the backend of a forward started, if it is superd's to start; whether it runs, and goes on."""
+        if not service.settings.program:
+            return True
+        child = service.children.get(service.instance)
+        if child is None:
+            self._start(service, 0)
+            return False
+        return bool(child.pid) and not child.ending
+
     def is_due(self, service: Service) -> bool:
         """A start was asked for and waits for its spawner."""
         return service.id in self._due
@@ -112,13 +123,13 @@ class Instances:
             return
         if not all(each.told for each in service.spawners.values()):
             return  # an instance may run under one of them
-        if not self._take_token(service):
+        if not service.is_nowait and not self._take_token(service):
             return
         del self._due[service.id]
         id_ = self._accepting.new_id()
         service.children[id_] = Child(id_, INSTANCE, 0, spawner=spawner.number)
         service.instance = id_
-        service.accepted += 1
+        service.accepted += not service.is_nowait
         self._poll(service)
         spawner.link.post(StartInstance(id_, position))
 

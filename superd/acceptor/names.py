@@ -113,6 +113,14 @@ class Names:
         """Whether each of these names was looked up once, well or in vain."""
         return all(name in self._names and self._names[name].is_asked for name in names)
 
+    def renew(self, name: str) -> None:
+        """Look a name up now, unless that is under way."""
+        entry = self._names.get(name)
+        if entry is not None and entry.timer is not None:
+            entry.timer.cancel()
+            entry.timer = None
+            self._ask(name, self.answered)
+
     def answered(self, name: str, addresses: Addresses, failure: str) -> None:
         """A name was looked up."""
         entry = self._names.get(name)

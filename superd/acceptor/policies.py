@@ -15,6 +15,8 @@ from superd.acceptor.names import Addresses, Answer, Names
 from superd.acceptor.services import Service
 from superd.acceptor.timers import Timer, Timers
 from superd.acceptor.tuning import MAX_NOTE_BYTES, Tuning, parse_note
+from superd.config.model import Builtin
+from superd.config.quotes import split_quotes
 from superd.config.tuning import retune
 from superd.errors import ConfigError, Fault
 from superd.log import EventName, Level, Logger
@@ -213,6 +215,9 @@ class Policies:
         engine.retune(*rules, monotonic_ns())
         service.banner_denied = policy.banner_denied.encode()
         service.banner_limited = policy.banner_limited.encode()
+        is_quotes = service.settings.builtin == Builtin.QOTD and bool(policy.banner)
+        service.banner = b"" if is_quotes else policy.banner.encode()
+        service.quotes = split_quotes(policy.banner) if is_quotes else ()
         ruled.calendar = Calendar(tuple(map(parse_hours, engine.access_rules.hours)))
         self._arm_expiry(ruled)
         self._names.update()

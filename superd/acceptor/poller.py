@@ -27,6 +27,7 @@ FIRST_TRIAL_S, LAST_TRIAL_S = 0.05, 1.0
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+BOTH_EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
 
 class Moderation:
@@ -65,6 +66,9 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
+        self._carriers: dict[int, Callable[[int], None]] = {}
+        self._unfinished: list[Callable[[], None]] = []
+        self._new: set[int] = set()  # watched since the present wake-up began: what it tells of them is stale
         self._moderation = Moderation()
         self.taken = 0  # connections accepted since it was last looked at
 
@@ -72,15 +76,35 @@ class Poller:
         """Call ``callback`` whenever ``descriptor`` is readable, or its other end is gone; with ``edge`` once for
         each arrival, whoever reads it."""
         self._callbacks[descriptor] = callback
+        self._new.add(descriptor)
         self._epoll.register(descriptor, READ | select.EPOLLET if edge else READ)
+
+    def watch_edges(self, descriptor: int, callback: Callable[[int], None]) -> None:
+        """Call ``callback`` with what is new of ``descriptor``, once for each change: it can be read (EPOLLIN) or
+        written (EPOLLOUT), its peer writes no more (EPOLLRDHUP), it is over (EPOLLHUP) or broken (EPOLLERR)."""
+        self._carriers[descriptor] = callback
+        self._new.add(descriptor)
+        self._epoll.register(descriptor, BOTH_EDGES)
+
+    def hand_over(self, descriptor: int, callback: Callable[[int], None]) -> None:
+        """Somebody else hears of the edges of ``descriptor`` from now on."""
+        self._carriers[descriptor] = callback
+
+    def go_on(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once all that is ready had its turn: whoever has more to do than is fair."""
+        self._unfinished.append(callback)
 
     def watch_writing(self, descriptor: int, wanted: bool) -> None:
         """Call back for writing too (or no more)."""
         self._epoll.modify(descriptor, READ | WRITE if wanted else READ)
 
+    def watch_ways(self, descriptor: int, *, reading: bool, writing: bool) -> None:
+        """Call back when it can be read, written, or either; when its other end is gone, in any case."""
+        self._epoll.modify(descriptor, (READ if reading else 0) | (WRITE if writing else 0))
+
     def forget(self, descriptor: int) -> None:
         """Stop watching; harmless when it was not watched. To be called before the descriptor is closed."""
-        if self._callbacks.pop(descriptor, None) is not None:
+        if self._callbacks.pop(descriptor, None) or self._carriers.pop(descriptor, None):
             self._epoll.unregister(descriptor)
 
     async def run(self, after: Callable[[], None]) -> None:
@@ -90,20 +114,39 @@ class Poller:
         scheduler every ten instead of with every connection.
         """
         while True:
-            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            if self._unfinished:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
             turn_ends = time.monotonic() + TURN_S
-            while (ready := self._epoll.poll(LINGER_S)) and (now := time.monotonic()) < turn_ends:
+            while (ready := self._epoll.poll(0 if self._unfinished else LINGER_S)) or self._unfinished:
+                now = time.monotonic()
                 self._call(ready)
                 if self.taken:
-                    self._moderation.took(self.taken, now)
-                    self.taken = 0
-                    if self._moderation.napping:
-                        time.sleep(NAP_S)
-            self._call(ready)
+                    self._moderate(now)
+                if now >= turn_ends:
+                    break
             after()
 
+    def _moderate(self, now: float) -> None:
+        self._moderation.took(self.taken, now)
+        self.taken = 0
+        if self._moderation.napping:
+            time.sleep(NAP_S)
+
     def _call(self, ready: list[tuple[int, int]]) -> None:
-        for descriptor, _ in ready:
+        new = self._new
+        new.clear()
+        for descriptor, events in ready:
+            if descriptor in new:  # the number was another's when the kernel was asked
+                continue
             callback = self._callbacks.get(descriptor)
             if callback is not None:  # an earlier callback of this wake-up may have forgotten it
                 callback()
+                continue
+            carrier = self._carriers.get(descriptor)
+            if carrier is not None:
+                carrier(events)
+        unfinished, self._unfinished = self._unfinished, []
+        for callback in unfinished:
+            callback()

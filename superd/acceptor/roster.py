@@ -11,6 +11,7 @@ from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.entrances import Entrances
 from superd.acceptor.instances import Instances
 from superd.acceptor.policies import Policies
+from superd.acceptor.servers import Servers
 from superd.acceptor.services import Service
 from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
@@ -36,6 +37,7 @@ class Roster:
         children: Children,
         instances: Instances,
         entrances: Entrances,
+        servers: Servers,
         is_serving: Callable[[], bool],
         look_again: Callable[[Service], None],
     ) -> None:
@@ -45,6 +47,7 @@ class Roster:
         self._children = children
         self._instances = instances
         self._entrances = entrances
+        self._servers = servers
         self._is_serving = is_serving
         self._look_again = look_again
 
@@ -65,7 +68,8 @@ class Roster:
             service = self._add(message)
         for descriptor in descriptors:
             service.work = socket.socket(fileno=descriptor)
-        service.settings, service.fault = message.settings, ""
+        self._servers.attach(service, message.settings)
+        service.fault = ""
         self._entrances.close(service)
         self._retire_spawners(service)
 
@@ -97,6 +101,7 @@ class Roster:
 
     def _down(self, message: ServiceDown, _: list[int]) -> None:
         service = self._services[message.service]
+        self._servers.leave(service)
         service.retired = True
         self._entrances.close(service)
         self._children.lost(service, self._dispatch.drop_parked(service))  # a retiring spawner takes no more
@@ -106,18 +111,20 @@ class Roster:
         self.bury(service)
 
     def bury(self, service: Service) -> None:
-        """Forget a service that is gone, once its last spawner is."""
-        if service.retired and not service.spawners:
+        """Forget a service that is gone, once its last spawner is, and the last connection that is served here."""
+        if service.retired and not service.spawners and not service.served:
             service.engine.close()
             self._policies.forget(service)
             if service.work is not None:
                 service.work.close()
             del self._services[service.id]
+            self._servers.gone()
 
     def _faulty(self, message: ServiceFaulty, _: list[int]) -> None:
         service = self._services.get(message.service)
         if service is None:
             service = self._add(message)
+        self._servers.leave(service)
         service.settings, service.fault = message.settings, message.reason
         self._entrances.close(service)
         self.end_instance(service)

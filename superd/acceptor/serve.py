@@ -5,29 +5,36 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import trio
 
 from superd.acceptor.accept import Accepting
+from superd.acceptor.backends import Backends
+from superd.acceptor.builtins.serving import Builtins
 from superd.acceptor.children import Children
 from superd.acceptor.commands import Commands
 from superd.acceptor.control import Admission, Control, told_of
 from superd.acceptor.datagrams import Datagrams
 from superd.acceptor.dispatch import Dispatch
 from superd.acceptor.entrances import Entrances
+from superd.acceptor.forward import Forwards
 from superd.acceptor.idle import Idle
 from superd.acceptor.instances import Instances
 from superd.acceptor.names import Answer, Resolver
+from superd.acceptor.pipes import Pipes
 from superd.acceptor.policies import Policies
 from superd.acceptor.policy_commands import PolicyCommands
 from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
 from superd.acceptor.roster import Roster
+from superd.acceptor.servers import Servers
 from superd.acceptor.services import Listener, Service
+from superd.acceptor.sessions import Sessions
 from superd.acceptor.spawners import Requests, Spawners
+from superd.acceptor.stopping import Stopping
 from superd.acceptor.timers import Timers
 from superd.errors import WireError
 from superd.log import EventName, Level, Logger, Sink, SinkKind
@@ -48,7 +55,6 @@ from superd.wire.messages import (
     SpawnerUp,
     SpawnerWanted,
     Stop,
-    Stopped,
 )
 from superd.wire.policies import HostsFiles
 from superd.wire.table import Role
@@ -74,7 +80,6 @@ class Acceptor:
         self.poller = Poller()
         self.timers = Timers()
         self.serving = False
-        self.stopping: Stop | None = None
         self._control_scope = trio.CancelScope()
         self._nursery: trio.Nursery
         self._orders: Mapping[type, Callable[[Any, list[int]], None]]
@@ -134,8 +139,39 @@ class Acceptor:
             self.datagrams,
             self.instances,
             self.idle,
-            lambda: self.serving and not self.stopping,
+            lambda: self.serving and not self.stopping.has_begun,
         )
+        self.builtins = Builtins(
+            self.log,
+            self.clock,
+            self.timers,
+            self.poller,
+            self.dispatch,
+            self.accepting,
+            refusals,
+            self.services.values,
+            self._served_one_less,
+        )
+        backends = Backends(self.log, self.timers, self._ask_name, self._targets)
+        forwards = Forwards(
+            self.log,
+            self.timers,
+            self.poller,
+            backends,
+            Pipes(),
+            self.instances.demand,
+            self._served_one_less,
+        )
+        sessions = Sessions(
+            self.log,
+            self.timers,
+            self.poller,
+            backends,
+            self.accepting,
+            refusals,
+            self._served_one_less,
+        )
+        self.stopping = Stopping(self.services, self.children, self.dispatch, self.entrances, self.say)
         self.roster = Roster(
             self.services,
             self.policies,
@@ -143,6 +179,7 @@ class Acceptor:
             self.children,
             self.instances,
             self.entrances,
+            Servers(self.builtins, forwards, sessions, backends),
             lambda: self.serving,
             self._look_again,
         )
@@ -166,8 +203,8 @@ class Acceptor:
             SpawnerUp: self._spawner_up,
             SpawnerDown: self._spawner_down,
             Serve: self._serve,
-            ReloadResult: self._reload_result,
-            Stop: self._stop,
+            ReloadResult: lambda result, _: self.commands.reloaded(result),
+            Stop: lambda order, _: self._stop(order),
             DumpState: self._dump_state,
             Ping: lambda ping, _: self.say(Pong(ping.number)),
         }
@@ -229,12 +266,14 @@ class Acceptor:
         self.children.lost(service, orphans)
         if message.reason:
             self.dispatch.spawner_died(service)
-            if not self.stopping:
+            if service.spawner is not None:
+                self.dispatch.second_spawner_failed(service)
+            elif not self.stopping.has_begun:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
         self._look_again(service)
         self.roster.bury(service)
-        self._consider_stopped()
+        self.stopping.consider()
 
     def _serve(self, _: Serve, __: list[int]) -> None:
         self.serving = True
@@ -243,13 +282,11 @@ class Acceptor:
 
     def _look_again(self, service: Service) -> None:
         """Start what is due, and poll what may be polled."""
-        if not self.serving or self.stopping or service.retired:
+        if not self.serving or self.stopping.has_begun or service.retired:
             return
-        if service.is_nowait:
-            if service.sent:
-                self.dispatch.ensure_spawner(service)
-        else:
-            self.instances.consider(service)
+        if service.sent:
+            self.dispatch.ensure_spawner(service)
+        self.instances.consider(service)
         self.poll(service)
 
     def poll(self, service: Service) -> None:
@@ -266,7 +303,16 @@ class Acceptor:
 
     def _instance_ended(self, service: Service, lasted_s: float, outcome: Outcome) -> None:
         self.instances.ended(service, lasted_s, outcome)
-        self._consider_stopped()
+        self.stopping.consider()
+
+    def _served_one_less(self, service: Service) -> None:
+        if service.engine.queues:
+            self.poll(service)
+        self.idle.left(service)
+        self.roster.bury(service)
+
+    def _targets(self) -> Iterable[str]:
+        return [service.settings.forward for service in self.services.values() if service.settings.forward]
 
     def _ask_name(self, name: str, answer: Answer) -> None:
         """Have a name looked up; the answer comes back from the resolver's thread into trio."""
@@ -296,34 +342,14 @@ class Acceptor:
                 self.log.flush()
             self.policies.leave_counts()
 
-    # --- stopping ---
-
-    def _stop(self, message: Stop, _: list[int]) -> None:
-        self.stopping = message
-        self.instances.stopping = True
-        for service in self.services.values():
-            self.children.lost(service, self.dispatch.drop_parked(service))
-            self.entrances.close(service)
-            for child in list(service.children.values()):
-                if message.children or child.id == service.instance:
-                    self.children.end(service, child, Outcome.STOPPED)
-        self._consider_stopped()
-
-    def _consider_stopped(self) -> None:
-        if self.stopping is None:
-            return
-        for service in self.services.values():
-            if service.instance or (self.stopping.children and service.children):
-                return
-        self.say(Stopped())
-
     # --- the administrator ---
+
+    def _stop(self, order: Stop) -> None:
+        self.instances.stopping = True
+        self.stopping.begin(order)
 
     def _audit(self, command: str, uid: int, request: Mapping[str, Any]) -> None:
         self.log.log(EventName.CONTROL, Level.NOTICE, command=command, uid=uid, **told_of(request))
-
-    def _reload_result(self, message: ReloadResult, _: list[int]) -> None:
-        self.commands.reloaded(message)
 
     def _dump_state(self, _: DumpState, __: list[int]) -> None:
         for fields in state_lines(self.services.values()):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from attrs import Factory, define, field
 
 from superd.acceptor.timers import Timer
 from superd.config.model import Mode
 from superd.policy.engine import Engine
+from superd.policy.outcome import Outcome
 from superd.wire.fds import Link
-from superd.wire.messages import ServiceSettings
+from superd.wire.messages import Peer, ServiceSettings
 
 
 class State(StrEnum):
@@ -64,6 +67,30 @@ class Child:
     known: bool = False  # told by a spawner after this acceptor took over from another
 
 
+class Arrival(NamedTuple):
+    """A connection that was just admitted.
+
+    Args:
+        id: names it until it ended.
+        descriptor: of its socket, which blocks; whoever takes the arrival closes it.
+        source, port: who is there, as text and port.
+    """
+
+    listener: Listener
+    id: int
+    descriptor: int
+    peer: Peer
+    source: str
+    port: int
+
+
+class Served(Protocol):
+    """A connection that this process serves by itself."""
+
+    def end(self, why: Outcome) -> None:
+        """End it, and take it out of its service's ``served``."""
+
+
 @define(eq=False)
 class SpawnerLink:
     """A spawner, seen from here."""
@@ -90,6 +117,9 @@ class Service:
         sent: ids of connections sent and not yet acknowledged with a pid, in order; its length is the credit
             in use.
         parked: connections accepted that the kernel would not carry yet (id, encoded peer, descriptor).
+        server: what serves its connections in this process; None: they go to its spawner.
+        served: those connections, by id.
+        hears: what reads its UDP listeners in this process; None: each peer gets a child.
         newcomers: peers of UDP listeners whose own sockets are under way, and connections whose PROXY header is;
             they take room as if sent.
         unjudged: the latter alone, which the engine does not count yet.
@@ -97,6 +127,7 @@ class Service:
         trouble: what that failure was.
         engine: decides who is admitted.
         unready: why nobody can be judged yet (its names are being looked up); empty: nothing is in the way.
+        pressed: how often of late its spawner was behind when it answered; negative after one could not be had.
         crowded: what its engine waits for while it leaves excess to the kernel.
     """
 
@@ -108,6 +139,9 @@ class Service:
     broken: dict[int, tuple[str, str]] = field(factory=dict)
     spawners: dict[int, SpawnerLink] = field(factory=dict)
     children: dict[int, Child] = field(factory=dict)
+    server: Callable[[Arrival], None] | None = None
+    served: dict[int, Served] = field(factory=dict)
+    hears: Callable[[Listener], None] | None = None
     sent: dict[int, None] = field(factory=dict)
     suspect: dict[int, None] = field(factory=dict)
     parked: list[tuple[int, bytes, int]] = Factory(list)
@@ -122,10 +156,18 @@ class Service:
     fault: str = ""
     unready: str = ""
     crowded: Timer | None = None
+    pressed: int = 0
     banner_denied: bytes = b""
     banner_limited: bytes = b""
+    banner: bytes = b""
+    quotes: tuple[bytes, ...] = ()
     accepted: int = 0
     refused: Counter[str] = field(factory=Counter)
+
+    @property
+    def has_instance(self) -> bool:
+        """Whether its program is started once, and not for each connection."""
+        return not self.is_nowait or bool(self.settings.forward and self.settings.program)
 
     @property
     def is_nowait(self) -> bool:
@@ -137,6 +179,11 @@ class Service:
         return next((spawner for spawner in self.spawners.values() if not spawner.retiring), None)
 
     @property
+    def active_spawners(self) -> int:
+        """How many take new work."""
+        return sum(not spawner.retiring for spawner in self.spawners.values())
+
+    @property
     def state(self) -> State:
         if self.fault:
             return State.DISABLED if self.fault == "disabled" else State.FAULTY
@@ -144,4 +191,4 @@ class Service:
             return State.RETRYING
         if self.broken:
             return State.PARTIAL if self.listeners else State.RETRYING
-        return State.RUNNING if self.children else State.LISTENING
+        return State.RUNNING if self.children or self.served else State.LISTENING

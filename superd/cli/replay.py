@@ -218,7 +218,7 @@ def _base(
         if found is not None:
             return (found.limits, found.access, found.proxy_protocol), traits_of(found)
         notes.append(f"{path} has no service {service}: the defaults are the base.")
-    return (Limits(), Access(), ProxyProtocol()), traits(None, None)
+    return (Limits(), Access(), ProxyProtocol()), traits(None, None, None)
 
 
 def _weekday_and_minute(second: int) -> tuple[int, int]:

@@ -23,7 +23,8 @@ MAX_UNIX_PATH = 107
 """Bytes of a unix socket's path: ``sun_path`` has 108, one of them for the NUL. Source: unix(7)."""
 
 _SCHEMES = {scheme.value: scheme for scheme in Scheme}
-_ENDPOINT = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<host>[^:\[\]/]+)):(?P<port>[^:/]+)")
+ENDPOINT = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<host>[^:\[\]/]+)):(?P<port>[^:/]+)")
+_TCPMUX_NAME = re.compile(r"(?P<plus>\+?)(?P<name>[A-Za-z0-9_][A-Za-z0-9_./+-]{0,63})")
 _INTERFACE = re.compile(r"[^\s/%:]{1,15}")  # IFNAMSIZ of <linux/if.h>, less the NUL
 _PORT = r"(?P<port>[A-Za-z0-9._+-]+)"
 _USAGE = 'write "tcp://*:PORT", "udp://*:PORT" or "unix:///PATH"'
@@ -71,7 +72,7 @@ _MISTAKES = (
 
 
 def parse_listen(text: str, lookup_port: LookupPort) -> Listen:
-    """Parse ``scheme://host:port``, ``unix:///path`` or ``unix://@abstract``.
+    """Parse ``scheme://host:port``, ``unix:///path``, ``unix://@abstract`` or ``tcpmux://name``.
 
     Args:
         text: the value as written.
@@ -85,7 +86,9 @@ def parse_listen(text: str, lookup_port: LookupPort) -> Listen:
     if not separator or scheme is None:
         raise _explain(text, "unknown scheme" if separator else "no scheme")
     if scheme.is_unix:
-        return _parse_unix(text, scheme, rest)
+        return parse_unix(text, scheme, rest)
+    if scheme is Scheme.TCPMUX:
+        return _parse_tcpmux(text, rest)
     return _parse_inet(text, scheme, rest, lookup_port)
 
 
@@ -97,7 +100,7 @@ def _explain(text: str, otherwise: str) -> RejectedError:
     return reject(otherwise, _USAGE)
 
 
-def _parse_unix(text: str, scheme: Scheme, path: str) -> Listen:
+def parse_unix(text: str, scheme: Scheme, path: str) -> Listen:
     if path[:1] not in ("/", "@") or path in ("/", "@"):
         raise _explain(text, "no path")
     if not path.isprintable():
@@ -110,18 +113,29 @@ def _parse_unix(text: str, scheme: Scheme, path: str) -> Listen:
     return Listen(text, scheme, path=path)
 
 
+def _parse_tcpmux(text: str, rest: str) -> Listen:
+    """``NAME`` or ``+NAME``. Source: RFC 1078, which reserves help; inetd(8) for the plus."""
+    match = _TCPMUX_NAME.fullmatch(rest)
+    if match is None:
+        raise reject("not a name", 'write "tcpmux://NAME" or "tcpmux://+NAME"')
+    name = match["name"].lower()
+    if name == "help":
+        raise reject("tcpmux answers help itself", "use another name")
+    return Listen(text, Scheme.TCPMUX, path=name, greets=bool(match["plus"]))
+
+
 def _parse_inet(text: str, scheme: Scheme, rest: str, lookup_port: LookupPort) -> Listen:
-    match = _ENDPOINT.fullmatch(rest)
+    match = ENDPOINT.fullmatch(rest)
     if match is None:
         raise _explain(text, "not host:port")
     six, host, port = match.groups()
     if six is not None:
-        family, (host, scope) = "6", _parse_ipv6(six, scheme)
+        family, (host, scope) = "6", parse_ipv6(six, scheme)
     else:
         (family, host), scope = _parse_host(host), ""
     if family and scheme[3:] not in ("", family):
         raise reject(f"an IPv{family} address with {scheme}", f'write "{scheme[:3]}{family}://{rest}"')
-    return Listen(text, scheme, host, _parse_port(port, scheme, lookup_port), scope)
+    return Listen(text, scheme, host, parse_port(port, scheme, lookup_port), scope)
 
 
 def _parse_host(host: str) -> tuple[str, str]:
@@ -137,7 +151,7 @@ def _parse_host(host: str) -> tuple[str, str]:
     raise reject("a host name", "write the address")
 
 
-def _parse_ipv6(text: str, scheme: Scheme) -> tuple[str, str]:
+def parse_ipv6(text: str, scheme: Scheme) -> tuple[str, str]:
     """Canonical spelling and scope of what stands in brackets."""
     address, percent, scope = text.partition("%")
     try:
@@ -162,7 +176,7 @@ def _is_link_local(packed: bytes) -> bool:
     )
 
 
-def _parse_port(port: str, scheme: Scheme, lookup_port: LookupPort) -> int:
+def parse_port(port: str, scheme: Scheme, lookup_port: LookupPort) -> int:
     if port.isascii() and port.isdigit():
         number = int(port) if len(port) <= 5 else 0
         if not 1 <= number <= 65535:

@@ -6,19 +6,18 @@ Every check is a generator of faults over drafts, so that one faulty key does no
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from superd.config.drafts import Draft, Layer, build_table
 from superd.config.findings import Place
+from superd.config.forward_checks import check_forward
 from superd.config.model import Listen, Mode, Scheme, Service
 from superd.config.policy_checks import Policy, Written, clashes
 from superd.config.schema import NESTED, TABLES
+from superd.config.server_checks import check_server, server_warnings
 from superd.errors import Fault
 
-_REQUIRED = {
-    "listen": 'write listen = ["tcp://*:PORT"]',
-    "exec": 'write exec = ["/path/of/program", "argument"]',
-}
+_PLACES = {Scheme.TCPMUX: "name"}
 _POLICY = tuple(nested for nested in NESTED if nested.tunable)
 Claim = tuple[object, ...]
 
@@ -50,19 +49,19 @@ def check_service(draft: Draft, superd_user: str) -> Iterator[Fault]:
         draft: the service.
         superd_user: whom the acceptor runs as.
     """
-    yield from _missing_keys(draft)
+    yield from _missing_listen(draft)
+    yield from check_server(draft)
+    yield from check_forward(draft)
     yield from _unusable_keys(draft)
     yield from _relative_program(draft)
     yield from _acceptors_user(draft, superd_user)
-    yield from _unnamed_peers(draft)
     yield from _repeated_listens(draft)
     yield from _policy_clashes(draft)
 
 
-def _missing_keys(draft: Draft) -> Iterator[Fault]:
-    for name, remedy in _REQUIRED.items():
-        if not draft.is_written(name):
-            yield draft.own.place.fault(name, "missing", remedy)
+def _missing_listen(draft: Draft) -> Iterator[Fault]:
+    if not draft.is_written("listen"):
+        yield draft.own.place.fault("listen", "missing", 'write listen = ["tcp://*:PORT"]')
 
 
 def _unusable_keys(draft: Draft) -> Iterator[Fault]:
@@ -86,16 +85,6 @@ def _acceptors_user(draft: Draft, superd_user: str) -> Iterator[Fault]:
     if draft.values.get("user") == superd_user:
         problem = "the user of superd's acceptor"
         yield draft.place_of("user").fault("user", problem, "use another user", superd_user)
-
-
-def _unnamed_peers(draft: Draft) -> Iterator[Fault]:
-    """Clients of a datagram unix socket need no address, so their sessions could not be told apart."""
-    if draft.values.get("mode", Mode.NOWAIT) is not Mode.NOWAIT or draft.is_faulty("mode"):
-        return
-    for listen in draft.listens:
-        if listen.scheme is Scheme.UNIX_DGRAM:
-            problem = "datagrams of unnamed peers cannot be told apart"
-            yield draft.place_of("listen").fault("listen", problem, 'write mode = "wait"', listen.text)
 
 
 def _policy_clashes(draft: Draft) -> Iterator[Fault]:
@@ -133,8 +122,9 @@ def _claims(listen: Listen, device: object) -> tuple[list[Claim], list[Claim]]:
     "some" of its port too, which is what a socket on every address finds. An unknown port (0) claims nothing.
     Source: ip(7), bind(2); inet_csk_bind_conflict and udp_lib_lport_inuse of Linux.
     """
-    if listen.scheme.is_unix:
-        return [("unix", listen.path)], [("unix", listen.path)]
+    if listen.path:
+        kind = "unix" if listen.scheme.is_unix else "tcpmux"
+        return [(kind, listen.path)], [(kind, listen.path)]
     taken: list[Claim] = []
     sought: list[Claim] = []
     transport, family = listen.scheme[:3], listen.scheme[3:]
@@ -199,28 +189,29 @@ def _may_share(draft: Draft, other: Draft, listen: Listen) -> bool:
 def _is_sharable(draft: Draft, other: Draft, listen: Listen) -> bool:
     """Whether reuse_port counts: a UDP port whose peers get sockets of their own is shared with those alone."""
     nowait = Mode.NOWAIT in (one.values.get("mode", Mode.NOWAIT) for one in (draft, other))
-    return not listen.scheme.is_unix and not (listen.scheme.is_datagram and nowait)
+    return not listen.path and not (listen.scheme.is_datagram and nowait)
 
 
 def _clash(draft: Draft, rival: Draft, listen: Listen) -> Fault:
     where = "" if rival.own.place.file == draft.own.place.file else f" ({rival.own.place.file})"
-    remedy = "use another path" if listen.scheme.is_unix else "use another port"
+    remedy = f"use another {_PLACES.get(listen.scheme, 'path' if listen.path else 'port')}"
     if _is_sharable(draft, rival, listen):
         remedy += ", or reuse_port in both"
     problem = f"{rival.own.place.path}{where} listens there too"
     return draft.place_of("listen").fault("listen", problem, remedy, listen.text)
 
 
-def warnings(main_file: str, services: Iterable[Service], drafts: Iterable[Draft]) -> Iterator[Fault]:
+def warnings(main_file: str, services: Collection[Service], drafts: Collection[Draft]) -> Iterator[Fault]:
     """What is allowed, but probably not meant."""
     if not services:
         yield Fault(main_file, "", "no services", "write [services.NAME]")
+    yield from server_warnings(services, drafts)
     by_user: dict[str, list[Draft]] = {}
     for draft, service in zip(drafts, services, strict=True):
         if service.enabled and service.user not in ("", "root", "0"):
             by_user.setdefault(service.user, []).append(draft)
     for user, sharers in by_user.items():
-        if len({draft.values["exec"] for draft in sharers}) > 1:
+        if len({draft.values.get("exec") for draft in sharers}) > 1:
             names = ", ".join(draft.name for draft in sharers)
             problem = f"{names} share it and can attack each other"
             yield sharers[-1].place_of("user").fault("user", problem, "give each a user of its own", user)

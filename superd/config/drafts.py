@@ -17,9 +17,19 @@ from superd.config.dialects import advise
 from superd.config.findings import Place, RejectedError
 from superd.config.keys import Nested
 from superd.config.kinds import line_of
-from superd.config.model import Listen, Mode, ResourceLimit, Service
+from superd.config.model import (
+    BUILTIN_IDLE_S,
+    SESSION_IDLE_S,
+    Builtin,
+    Listen,
+    Mode,
+    ResourceLimit,
+    Service,
+    Target,
+)
 from superd.config.schema import LIMIT_PREFIX, NESTED, OF_SERVICE, SERVICE, TABLES
-from superd.config.traits import traits
+from superd.config.targets import parse_target
+from superd.config.traits import SERVERS, server_traits, traits
 from superd.errors import Fault, UnitError
 
 
@@ -48,12 +58,13 @@ class Layer:
 
 @frozen
 class Draft:
-    """One service: its layers, the weakest first, and all of them merged."""
+    """One service: its layers, the weakest first, all of them merged, and which keys say what serves it."""
 
     name: str
     layers: tuple[Layer, ...]
     tables: Mapping[str, Mapping[str, object]]
     traits: frozenset[str]
+    servers: tuple[str, ...]
 
     @property
     def own(self) -> Layer:
@@ -134,6 +145,8 @@ def parse_layer(raw: object, place: Place, lookup_port: LookupPort, faults: list
     }
     service = values[SERVICE]
     listens = _parse_listens(service, place, lookup_port, faults) if "listen" in service else ()
+    if "forward" in service:
+        _parse_forward(service, place, lookup_port, faults)
     from_user = _split_user(service, place, faults)
     return evolve(layer, values=values, listens=listens, group_from_user=from_user)
 
@@ -163,6 +176,16 @@ def _parse_listens(
     return tuple(listens)
 
 
+def _parse_forward(
+    values: dict[str, object], place: Place, lookup_port: LookupPort, faults: list[Fault]
+) -> None:
+    text = str(values.pop("forward"))
+    try:
+        values["forward"] = parse_target(text, lookup_port)
+    except RejectedError as error:
+        faults += place.faults("forward", text, error, secret=False)
+
+
 def _split_user(values: dict[str, object], place: Place, faults: list[Fault]) -> bool:
     """Turn ``user = "user:group"`` into both keys; says whether it did."""
     user, _, group = str(values.get("user", "")).partition(":")
@@ -178,10 +201,13 @@ def _split_user(values: dict[str, object], place: Place, faults: list[Fault]) ->
 def merge(name: str, defaults: Layer, own: Layer, overrides: Sequence[Layer] = ()) -> Draft:
     """The layers of a service put on top of each other; a default that cannot apply to it is left out."""
     layers = (defaults, own, *overrides)
-    found = traits(_listens(layers), _mode(layers))
+    servers = _servers(layers)
+    found = traits(_listens(layers), _mode(layers, servers), server_traits(servers, _builtin(layers)))
     usable = {table: _usable(table, values, found) for table, values in defaults.values.items()}
+    others = set(SERVERS) - set(servers)
+    usable[SERVICE] = {key: value for key, value in usable[SERVICE].items() if key not in others}
     merged = functools.reduce(_stacked, layers[1:], evolve(defaults, values=usable))
-    return Draft(name, layers, merged.values, found)
+    return Draft(name, layers, merged.values, found, servers)
 
 
 def _listens(layers: Sequence[Layer]) -> tuple[Listen, ...] | None:
@@ -191,10 +217,26 @@ def _listens(layers: Sequence[Layer]) -> tuple[Listen, ...] | None:
     return listens if isinstance(listens, tuple) else None
 
 
-def _mode(layers: Sequence[Layer]) -> Mode | None:
+def _servers(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """The keys that say what serves the service: its own, or else the defaults'; all where there is none."""
+    for part in (layers[1:], layers[:1]):
+        written = tuple(name for name in SERVERS if _layer_of(part, name))
+        if written:
+            return written
+    return SERVERS
+
+
+def _builtin(layers: Sequence[Layer]) -> Builtin | None:
+    """Which builtin serves; None when a fault hides it, or none does."""
+    layer = _layer_of(layers, "builtin")
+    builtin = layer.values[SERVICE].get("builtin") if layer else None
+    return builtin if isinstance(builtin, Builtin) else None
+
+
+def _mode(layers: Sequence[Layer], servers: Sequence[str]) -> Mode | None:
     """The mode of the service; None when a fault hides it."""
     layer = _layer_of(layers, "mode")
-    if layer is None:
+    if layer is None or "exec" not in servers or "forward" in servers:
         return Mode.NOWAIT
     mode = layer.values[SERVICE].get("mode")
     return mode if isinstance(mode, Mode) else None
@@ -233,6 +275,11 @@ def build(draft: Draft) -> Service:
             resources[name.removeprefix(LIMIT_PREFIX)] = value
         else:
             fields[TABLES[SERVICE][name].field] = value
+    if "builtin" in fields:
+        fields.setdefault("idle_timeout_s", BUILTIN_IDLE_S)
+    forward = fields.get("forward")
+    if isinstance(forward, Target) and forward.transport == "udp":
+        fields.setdefault("idle_timeout_s", SESSION_IDLE_S)
     tables = {nested.name: build_table(nested, draft.tables[nested.name]) for nested in NESTED}
     return Service(**fields, resource_limits=resources, **tables)  # type: ignore[arg-type] # the schema's types
 

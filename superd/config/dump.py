@@ -28,7 +28,7 @@ def policy_tables(
     rules: dict[str, _Rules] = {"limits": limits, "access": access, "proxy_protocol": proxy_protocol}
     tables = {table: _table(table, held, all_keys=all_keys) for table, held in rules.items()}
     if not proxy_protocol.accept_from:
-        tables["proxy_protocol"].clear()  # what else it says means nothing then
+        tables["proxy_protocol"].pop("timeout", None)  # it means nothing then
     return tables
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from superd.config.kinds import Kind
-from superd.config.traits import WAIT_DATAGRAMS
+from superd.config.traits import VIA_TCPMUX, WAIT_DATAGRAMS
 
 
 @frozen
@@ -32,7 +32,13 @@ UDP = Need("udp listeners", frozenset({"udp"}))
 INET = Need("tcp and udp listeners", frozenset({"tcp", "udp"}))
 UNIX = Need("unix listeners", frozenset({"unix"}))
 STREAM = Need("stream listeners", frozenset({"stream"}))
-WAIT = Need('mode = "wait"', frozenset({"wait"}))
+ADDRESS = Need("tcp and udp listeners", INET.any_of | {VIA_TCPMUX})
+STREAMS = Need("stream listeners", STREAM.any_of | {VIA_TCPMUX})
+EXEC = Need("exec", frozenset({"exec"}))
+IDENT = Need('builtin = "ident"', frozenset({"ident"}))
+GREETED = Need('stream listeners and builtin = "qotd"', STREAMS.any_of | {"qotd"})
+IDLE = Need('mode = "wait", builtin and forward', frozenset({"wait", "builtin", "forward"}))
+FORWARD = Need("forward", frozenset({"forward"}))
 PASSED = Need('mode = "wait" and "always"', frozenset({"wait", "always"}))
 NOWAIT = Need('mode = "nowait"', frozenset({"nowait"}), _OR_NOWAIT)
 PEERS = Need(

@@ -28,6 +28,7 @@ from superd.config.dialects import nearest
 from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_table
 from superd.config.files import decoded, parse_toml, read_stream, read_trusted, read_trusted_bytes
 from superd.config.findings import Place, RejectedError, toml_key
+from superd.config.forward_checks import check_loops
 from superd.config.legacy.carried import Carried, LegacyError
 from superd.config.legacy.foreign import read_foreign, told
 from superd.config.legacy.wishes import Wishes
@@ -113,6 +114,7 @@ def load(
     faults += [fault for draft in drafts for fault in checks.check_service(draft, superd_user)]
     control = control_socket(str(settings.get("control", SuperdSettings().control)), os.geteuid(), os.environ)
     faults += checks.check_together(drafts, control)
+    faults += check_loops(drafts)
     if faults:
         # a default's fault shows in every service
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])

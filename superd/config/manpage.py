@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from superd.config.keys import Key
 from superd.config.prose import CHILD, HEAD, TAIL
+from superd.config.prose_builtins import BUILTINS
+from superd.config.prose_forward import FORWARDS
 from superd.config.prose_policy import DECISIONS, INTROS
 from superd.config.schema import LIMIT_PREFIX, NESTED, SERVICE, TABLES
 from superd.policy.reason import MEANINGS, Reason
@@ -64,7 +66,8 @@ def render() -> str:
     """The page in mdoc(7)."""
     head = HEAD.replace("@EXAMPLE@", _escape(EXAMPLE.strip())).replace("@TABLES@", _lines(_tables()))
     decisions = DECISIONS.replace("@REASONS@", _lines(_reasons()))
-    return "".join(part.strip() + "\n" for part in (head, *_sections(), decisions, CHILD, TAIL))
+    parts = (head, *_sections(), decisions, FORWARDS, BUILTINS, CHILD, TAIL)
+    return "".join(part.strip() + "\n" for part in parts)
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -14,6 +14,12 @@ from attrs import Factory, field, frozen
 from superd.errors import Fault
 from superd.policy.rules import Access, Limits, ProxyProtocol
 
+BUILTIN_IDLE_S = 600.0
+"""``idle_timeout`` of what superd serves by itself, unless it is written."""
+
+SESSION_IDLE_S = 60.0
+"""``idle_timeout`` of the sessions of a UDP forward, unless it is written."""
+
 INFINITY = -1
 """What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
 
@@ -28,6 +34,19 @@ class Mode(StrEnum):
     ALWAYS = "always"  # as wait, but started at once and kept running
 
 
+class Builtin(StrEnum):
+    """A service that superd has in itself (``builtin``)."""
+
+    ECHO = "echo"  # RFC 862
+    DISCARD = "discard"  # RFC 863
+    CHARGEN = "chargen"  # RFC 864
+    DAYTIME = "daytime"  # RFC 867
+    TIME = "time"  # RFC 868
+    QOTD = "qotd"  # RFC 865
+    IDENT = "ident"  # RFC 1413
+    TCPMUX = "tcpmux"  # RFC 1078
+
+
 class Scheme(StrEnum):
     """The part of a ``listen`` value before ``://``."""
 
@@ -40,6 +59,7 @@ class Scheme(StrEnum):
     UNIX = "unix"
     UNIX_DGRAM = "unix-dgram"
     UNIX_SEQPACKET = "unix-seqpacket"
+    TCPMUX = "tcpmux"  # no socket of its own: what the service with builtin = "tcpmux" hands over
 
     @property
     def is_unix(self) -> bool:
@@ -68,7 +88,9 @@ class Listen:
         host: ``*``, a numeric IPv4 or IPv6 address without brackets, or ``localhost``; empty for unix.
         port: 1..65535 (0 only when service names were not looked up); 0 for unix.
         scope: interface of a link-local address (``eth1`` of ``[fe80::1%eth1]``), else empty.
-        path: absolute path of a unix socket, or ``@name`` for the abstract namespace; else empty.
+        path: absolute path of a unix socket, or ``@name`` for the abstract namespace; the name that clients of
+            tcpmux ask for, in lower case; else empty.
+        greets: superd says to a client of tcpmux that it is through, not the program.
     """
 
     text: str
@@ -77,6 +99,35 @@ class Listen:
     port: int = 0
     scope: str = ""
     path: str = ""
+    greets: bool = False
+
+
+@frozen
+class Target:
+    """Where a service forwards to, parsed.
+
+    Args:
+        transport: ``tcp``, ``udp`` or ``unix``.
+        host: a numeric address without brackets, ``localhost``, or a name to be looked up; empty for unix.
+        port: 1..65535 (0 only when service names were not looked up); 0 for unix.
+        scope: interface of a link-local address, else empty.
+        path: absolute path of a unix socket, or ``@name`` for the abstract namespace; else empty.
+    """
+
+    transport: str
+    host: str = ""
+    port: int = 0
+    scope: str = ""
+    path: str = ""
+    is_name: bool = False
+
+    @property
+    def text(self) -> str:
+        """As one would write it, the port as a number."""
+        if self.path:
+            return f"unix://{self.path}"
+        scoped = f"{self.host}%{self.scope}" if self.scope else self.host
+        return f"{self.transport}://{f'[{scoped}]' if ':' in scoped else scoped}:{self.port}"
 
 
 @frozen
@@ -123,9 +174,13 @@ class Service:
 
     name: str
     listen: tuple[Listen, ...]
-    exec: tuple[str, ...]
+    exec: tuple[str, ...] = ()  # empty: another key says what serves
     mode: Mode = Mode.NOWAIT
     exec_path: str = ""  # the file to execute; empty: exec[0]
+    builtin: Builtin | None = None
+    forward: Target | None = None
+    ident_user: str = ""  # what ident answers to all; empty: the truth
+    banner: str = ""  # a file for every client, before anything else
     user: str = ""
     group: str = ""
     supplementary_groups: tuple[str, ...] = ()
@@ -157,6 +212,16 @@ class Service:
     def program(self) -> str:
         """The file that is executed."""
         return self.exec_path or self.exec[0]
+
+    @property
+    def is_served_here(self) -> bool:
+        """Whether superd itself serves the connections, so that no program ever has them."""
+        return self.builtin is not None or self.forward is not None
+
+    @property
+    def has_instance(self) -> bool:
+        """Whether its program is started once, and not for each connection."""
+        return bool(self.exec) and (self.mode is not Mode.NOWAIT or self.forward is not None)
 
 
 @frozen

@@ -139,6 +139,11 @@ or
 .Li \(dqalways\(dq .
 .It Ic unix-seqpacket:// Ns Ar PATH
 A socket of records that keeps connections.
+.It Ic tcpmux:// Ns Ar NAME
+No socket: clients of the service with
+.Ic builtin No = Li \(dqtcpmux\(dq
+ask for it by that name; see
+.Sx BUILTINS .
 .El
 .Pp
 The host is an IPv4 address, an IPv6 address in brackets (a link-local one with its interface:

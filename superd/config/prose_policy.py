@@ -45,6 +45,7 @@ belongs to the day on which it begins.
     "proxy_protocol": r"""
 A proxy in front of a service hides its clients, unless it says in a PROXY header who they are.
 Such a client is then judged, counted and shown in place of the proxy, in the program's environment too.
+superd is such a proxy itself where it forwards.
 """,
 }
 """What stands above the keys of a table, by its name."""

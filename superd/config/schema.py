@@ -9,8 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from superd.config import kinds, limits, policy_kinds
-from superd.config.keys import INET, PASSED, STREAM, TCP, UDP, UNIX, WAIT, Key, Nested
-from superd.config.model import Mode, SocketOptions, StandardError
+from superd.config.keys import (
+    EXEC,
+    GREETED,
+    IDENT,
+    IDLE,
+    INET,
+    NOWAIT,
+    PASSED,
+    STREAM,
+    TCP,
+    UDP,
+    UNIX,
+    Key,
+    Nested,
+)
+from superd.config.model import Builtin, Mode, SocketOptions, StandardError
 from superd.config.schema_policy import ACCESS, LIMITS, PROXY_PROTOCOL
 from superd.policy.rules import Access, Limits, ProxyProtocol
 
@@ -47,48 +61,62 @@ _SERVICE = (
     Key("service", "mode", "mode", kinds.choice(Mode), '"nowait"',
         "\"nowait\" starts a child for each connection, and with UDP for each peer. \"wait\" gives the listening "
         "socket to one child and listens again when it ends. \"always\" does as \"wait\" does, but starts the child "
-        "at once and keeps it running."),
+        "at once and keeps it running.", (EXEC,)),
     Key("service", "exec", "exec", kinds.ARGV, "",
         "The program and its arguments, without a shell. The first is the program's absolute path unless "
-        "exec_path gives it. Required."),
+        "exec_path gives it. Required, unless builtin or forward says what serves."),
     Key("service", "exec_path", "exec_path", kinds.PATH, "",
-        "The file to execute, when the program is to be called by another name than its file's."),
+        "The file to execute, when the program is to be called by another name than its file's.", (EXEC,)),
+    Key("service", "builtin", "builtin", kinds.choice(Builtin), "",
+        "What superd serves by itself, without a process; see BUILTINS."),
+    Key("service", "forward", "forward", kinds.TARGET, "",
+        "Where each connection is carried to by superd itself: \"tcp://HOST:PORT\", \"unix:///PATH\", or for udp "
+        "listeners \"udp://HOST:PORT\"; see FORWARDS. With exec beside it, that program is the backend, started when "
+        "it is needed."),
+    Key("service", "ident_user", "ident_user", kinds.ACCOUNT, "",
+        "What is answered to every question. Unless given, the owner of the connection that is asked about.", (IDENT,)),
+    Key("service", "banner", "banner", kinds.PATH, "",
+        "A file of up to 8 KiB whose text is sent to every client that is admitted, before the service begins. With "
+        "builtin = \"qotd\" it is the file of quotes.", (NOWAIT, GREETED)),
     Key("service", "user", "user", kinds.USER, "",
-        "Whom the program runs as. Required when superd runs as root; else whoever runs superd."),
+        "Whom the program runs as. Required when superd runs as root; else whoever runs superd.", (EXEC,)),
     Key("service", "group", "group", kinds.ACCOUNT, "",
-        "The group the program runs as. Unless given here or after the user's colon, the user's primary one."),
+        "The group the program runs as. Unless given here or after the user's colon, the user's primary one.", (EXEC,)),
     Key("service", "supplementary_groups", "supplementary_groups", kinds.ACCOUNTS, "[]",
-        "Groups added to those the user is a member of."),
+        "Groups added to those the user is a member of.", (EXEC,)),
     Key("service", "init_groups", "init_groups", kinds.BOOLEAN, "true",
-        "Whether the program is in the groups that its user is a member of."),
+        "Whether the program is in the groups that its user is a member of.", (EXEC,)),
     Key("service", "working_directory", "working_directory", kinds.PATH, '"/"',
-        "The folder the program starts in, as seen inside root_directory."),
+        "The folder the program starts in, as seen inside root_directory.", (EXEC,)),
     Key("service", "root_directory", "root_directory", kinds.PATH, "",
-        "The folder that becomes the program's /. It must hold all that the program needs."),
+        "The folder that becomes the program's /. It must hold all that the program needs.", (EXEC,)),
     Key("service", "umask", "umask", kinds.octal("022"), '"022"',
-        "The permission bits that files made by the program do not get."),
+        "The permission bits that files made by the program do not get.", (EXEC,)),
     Key("service", "nice", "nice", kinds.integer(-20, 19), "0",
-        "The program's scheduling priority; 19 yields to everybody."),
+        "The program's scheduling priority; 19 yields to everybody.", (EXEC,)),
     Key("service", "environment", "environment", kinds.ENVIRONMENT, "{}",
         "Variables for the program. They are added to those of [defaults], name by name, and never shown in a "
-        "message. Variables that superd sets itself are a fault."),
+        "message. Variables that superd sets itself are a fault.", (EXEC,)),
     Key("service", "pass_environment", "pass_environment", kinds.VARIABLES, "[]",
-        "Variables of superd's own environment that the program gets too, where they are set."),
+        "Variables of superd's own environment that the program gets too, where they are set.", (EXEC,)),
     Key("service", "environment_file", "environment_file", kinds.PATH, "",
         "A file of NAME=value lines with more variables, read as root, for secrets that the configuration "
-        "should not hold. Owned and protected as the configuration is."),
+        "should not hold. Owned and protected as the configuration is.", (EXEC,)),
     Key("service", "standard_error", "standard_error", kinds.choice(StandardError), '"log"',
         "Where the program's standard error goes: to superd's log line by line, to the socket as inetd has it, "
-        "or nowhere."),
+        "or nowhere.", (EXEC,)),
     Key("service", "runtime_max", "runtime_max_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long a child may run before it is ended."),
     Key("service", "idle_timeout", "idle_timeout_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long an instance may go without anything arriving and without an open connection before it is ended; "
-        "the next to knock starts another.", (WAIT,)),
+        "the next to knock starts another. A connection of a builtin is ended when it has been idle that long, "
+        "and unless given that is 10min. So is one of a forward, and with UDP a client's session, for which it is 60s "
+        "unless given; a backend that superd has started is ended when it has had no connection for that long.",
+        (IDLE,)),
     Key("service", "timeout_stop", "timeout_stop_s", kinds.duration(), '"10s"',
-        "How long a child that is ended has from kill_signal to SIGKILL."),
+        "How long a child that is ended has from kill_signal to SIGKILL.", (EXEC,)),
     Key("service", "kill_signal", "kill_signal", kinds.SIGNAL, '"SIGTERM"',
-        "The signal that asks a child to end."),
+        "The signal that asks a child to end.", (EXEC,)),
     Key("service", "file_descriptor_name", "file_descriptor_name", kinds.FD_NAME, "",
         "The name of the listening sockets in LISTEN_FDNAMES. Unless given, the service's name.", (PASSED,)),
     Key("service", "enabled", "enabled", kinds.BOOLEAN, "true",
@@ -115,7 +143,7 @@ _RESOURCE_ROWS = (
 )
 LIMIT_PREFIX = "limit_"
 _RESOURCES = tuple(
-    Key("service", LIMIT_PREFIX + name, "resource_limits", kind, "", meaning)
+    Key("service", LIMIT_PREFIX + name, "resource_limits", kind, "", meaning, (EXEC,))
     for name, kind, meaning in _RESOURCE_ROWS
 )
 
@@ -192,7 +220,6 @@ LATER: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(OF_SERVICE, frozenset()),
     "": frozenset({"grants"}),
     "superd": frozenset({"metrics", "bind_socket"}),
-    "service": frozenset({"handler", "builtin", "forward", "banner", "sandbox"}),
-    "proxy_protocol": frozenset({"send"}),
+    "service": frozenset({"handler", "sandbox"}),
 }
 """Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""

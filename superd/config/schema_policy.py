@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from superd.config import kinds, policy_kinds
-from superd.config.keys import INET, NOWAIT, PEERS, STREAM, TCP, Key
+from superd.config.keys import ADDRESS, FORWARD, NOWAIT, PEERS, STREAM, STREAMS, TCP, Key
 from superd.policy.rules import OnExcess
 
 LIMITS = (
@@ -22,13 +22,13 @@ LIMITS = (
         "As burst, for each source by itself. Unless given, the number written in rate_per_source.", (PEERS,)),
     Key("limits", "source_prefix_ipv4", "source_prefix_ipv4", kinds.integer(0, 32), "32",
         "How many leading bits of an IPv4 address make one source: with 32 each address is one by itself, with 24 "
-        "all 256 of a network are one together.", (INET, PEERS)),
+        "all 256 of a network are one together.", (ADDRESS, PEERS)),
     Key("limits", "source_prefix_ipv6", "source_prefix_ipv6", kinds.integer(0, 128), "64",
-        "The same for IPv6, where a single customer has at least 64 bits to choose addresses from.", (INET, PEERS)),
+        "The same for IPv6, where a single customer has at least 64 bits to choose addresses from.", (ADDRESS, PEERS)),
     Key("limits", "max_sources", "max_sources", kinds.integer(1, policy_kinds.MAX_COUNT), "100000",
         "How many sources superd keeps in mind at once, which bounds the memory that many of them can take.", (PEERS,)),
     Key("limits", "exempt", "exempt", policy_kinds.NETWORKS, "",
-        "Whom these limits do not hold for. Access is asked all the same.", (INET, PEERS)),
+        "Whom these limits do not hold for. Access is asked all the same.", (ADDRESS, PEERS)),
     Key("limits", "on_excess", "on_excess", kinds.choice(OnExcess), '"refuse"',
         "What becomes of a connection that is over a limit. \"refuse\" closes it, \"reset\" closes it with a reset. "
         "\"queue\" leaves it in the kernel's queue while a limit of the whole service is reached, and refuses it "
@@ -51,21 +51,21 @@ LIMITS = (
     Key("limits", "max_load", "max_load", policy_kinds.LOAD, '"infinity"',
         "The load average of the last minute above which nobody is admitted."),
     Key("limits", "banner_limited", "banner_limited", kinds.PATH, "",
-        "A file whose text is sent to a client that is refused because of a limit.", (STREAM, NOWAIT)),
+        "A file whose text is sent to a client that is refused because of a limit.", (STREAMS, NOWAIT)),
 )  # fmt: skip
 
 ACCESS = (
     Key("access", "allow", "allow", policy_kinds.HOSTS, "",
-        "Who may come; nobody else may. Unless given, everyone.", (INET, PEERS)),
+        "Who may come; nobody else may. Unless given, everyone.", (ADDRESS, PEERS)),
     Key("access", "deny", "deny", policy_kinds.HOSTS, "",
         "Who may not. The most specific match of allow and deny decides, and a tie denies; a name counts as a "
-        "single address.", (INET, PEERS)),
+        "single address.", (ADDRESS, PEERS)),
     Key("access", "hours", "hours", policy_kinds.HOURS, "",
         "When the service may be used, in the time of this machine. Unless given, always.", (PEERS,)),
     Key("access", "hosts_access", "hosts_access", kinds.BOOLEAN, "false",
-        "Whether /etc/hosts.allow and /etc/hosts.deny are asked too, as hosts_access(5) has it.", (INET, PEERS)),
+        "Whether /etc/hosts.allow and /etc/hosts.deny are asked too, as hosts_access(5) has it.", (ADDRESS, PEERS)),
     Key("access", "banner_denied", "banner_denied", kinds.PATH, "",
-        "A file whose text is sent to a client that is refused by address, hosts_access or hours.", (STREAM, NOWAIT)),
+        "A file whose text is sent to a client that is refused by address, hosts_access or hours.", (STREAMS, NOWAIT)),
 )  # fmt: skip
 
 PROXY_PROTOCOL = (
@@ -75,4 +75,7 @@ PROXY_PROTOCOL = (
     Key("proxy_protocol", "timeout", "timeout_s", kinds.duration(low_s=0.001, infinite=False), '"5s"',
         "How long the header may take to arrive; less where so many wait for theirs that others need the room.",
         (TCP, NOWAIT)),
+    Key("proxy_protocol", "send", "send", kinds.integer(1, 2), "",
+        "The version of the PROXY header that a backend is sent first, so that it knows its client. Unless given, "
+        "none is sent.", (FORWARD, STREAM)),
 )  # fmt: skip

@@ -2,17 +2,24 @@
 
 ``tcp udp unix``  it has such a listener
 ``stream``        it has a listener with connections
+``via-tcpmux``    it is reached through tcpmux
+``exec builtin forward``  what serves it, and the builtin's name
 ``nowait wait always``  its mode
 ``wait-datagrams``  mode = "wait" with datagram listeners alone, whose peers superd sees
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from superd.config.model import Listen, Mode, Scheme, Service
+from superd.config.model import Builtin, Listen, Mode, Scheme, Service
 
 WAIT_DATAGRAMS = "wait-datagrams"
+
+SERVERS = ("exec", "builtin", "forward")
+"""The keys of which one says what serves a service; forward may stand with exec."""
+
+VIA_TCPMUX = "via-tcpmux"
 
 _OF_SCHEME = {
     Scheme.TCP: frozenset({"tcp", "stream"}),
@@ -24,18 +31,38 @@ _OF_SCHEME = {
     Scheme.UNIX: frozenset({"unix", "stream"}),
     Scheme.UNIX_DGRAM: frozenset({"unix"}),
     Scheme.UNIX_SEQPACKET: frozenset({"unix", "stream"}),
+    Scheme.TCPMUX: frozenset({VIA_TCPMUX}),
 }
 
 
-def traits(listens: Iterable[Listen] | None, mode: Mode | None) -> frozenset[str]:
-    """The traits of listeners and a mode; None, for what a fault hides, has all that there may be."""
+def traits(
+    listens: Iterable[Listen] | None, mode: Mode | None, server: frozenset[str] | None
+) -> frozenset[str]:
+    """The traits of listeners, a mode and what serves; None, for what a fault hides, has all that there may be.
+
+    Args:
+        server: as ``server_traits`` gives them.
+    """
     schemes = list(Scheme) if listens is None else [listen.scheme for listen in listens]
     modes = list(Mode) if mode is None else [mode]
     found = frozenset[str]().union(*(_OF_SCHEME[scheme] for scheme in schemes), map(str, modes))
     datagrams = listens is None or all(scheme.is_datagram for scheme in schemes)
-    return found | {WAIT_DATAGRAMS} if datagrams and Mode.WAIT in modes else found
+    waits = frozenset({WAIT_DATAGRAMS}) if datagrams and Mode.WAIT in modes else frozenset[str]()
+    return found | waits | (server_traits(SERVERS, None) if server is None else server)
+
+
+def server_traits(keys: Collection[str], builtin: Builtin | None) -> frozenset[str]:
+    """The traits of what serves.
+
+    Args:
+        keys: those of ``SERVERS`` that are written.
+        builtin: which one, where that is among them; None is any of them.
+    """
+    names = [builtin] if builtin else list(Builtin)
+    return frozenset(map(str, (*keys, *(names if "builtin" in keys else ()))))
 
 
 def traits_of(service: Service) -> frozenset[str]:
     """The traits of a service that is loaded."""
-    return traits(service.listen, service.mode)
+    keys = [name for name in SERVERS if getattr(service, name)]
+    return traits(service.listen, service.mode, server_traits(keys, service.builtin))

@@ -95,7 +95,8 @@ def plan_endpoints(service: Service, *, ipv6: bool) -> tuple[Endpoint, ...]:
         ipv6: whether this machine has IPv6 (``ipv6_available``); without it ``*`` and ``localhost`` mean IPv4
             alone, while what names IPv6 is planned all the same, so that opening it says what is missing.
     """
-    return tuple(endpoint for listen in service.listen for endpoint in _plan(listen, service.mode, ipv6))
+    own = (listen for listen in service.listen if listen.scheme is not Scheme.TCPMUX)
+    return tuple(endpoint for listen in own for endpoint in _plan(listen, service.mode, ipv6))
 
 
 def ipv6_available() -> bool:

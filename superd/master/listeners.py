@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from superd.config.model import Mode, Service, SocketOptions
+from superd.kernel.arrivals import tell_addresses
 from superd.kernel.endpoints import Endpoint, ipv6_available, plan_endpoints
 from superd.kernel.listen import (
     apply_options,
@@ -96,6 +97,8 @@ def _opened(listener: Listener, service: Service, adoptable: Adoptable | None) -
         sock = open_listener(endpoint, _options(endpoint, service), nonblocking=nonblocking)
         if _has_peers(endpoint, service):
             lead_group(sock, endpoint, service.socket)
+        if _is_answered(endpoint, service):
+            tell_addresses(sock)
     except BaseException:
         if sock is not None:
             sock.close()
@@ -113,11 +116,18 @@ def adapt(sock: socket.socket, endpoint: Endpoint, service: Service) -> None:
         sock.listen(service.socket.backlog)
     if _has_peers(endpoint, service):
         lead_group(sock, endpoint, service.socket)
+    if _is_answered(endpoint, service):
+        tell_addresses(sock)
+
+
+def _is_answered(endpoint: Endpoint, service: Service) -> bool:
+    """Whether the acceptor answers what comes. It wants to know where each datagram arrived, from the first one on."""
+    return endpoint.is_udp and service.is_served_here
 
 
 def _has_peers(endpoint: Endpoint, service: Service) -> bool:
     """Whether each peer of the listener gets a socket of its own."""
-    return endpoint.is_udp and service.mode is Mode.NOWAIT
+    return endpoint.is_udp and service.mode is Mode.NOWAIT and not service.is_served_here
 
 
 def _options(endpoint: Endpoint, service: Service) -> SocketOptions:

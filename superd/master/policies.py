@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 
 from superd.config.files import read_trusted
 from superd.config.findings import RejectedError, reject
-from superd.config.model import Service
+from superd.config.model import Builtin, Service
 from superd.config.places import HOSTS_ALLOW, HOSTS_DENY
+from superd.config.quotes import MAX_QUOTES_BYTES, split_quotes
 from superd.errors import ConfigError, Fault
 from superd.master.loop import Loop
 from superd.master.services import Managed
@@ -36,33 +37,40 @@ def policy_of(id_: int, service: Service) -> ServicePolicy:
         banner_denied=_banner(service.access.banner_denied),
         banner_limited=_banner(service.limits.banner_limited),
         note="",
+        banner=_banner(service.banner, quotes=service.builtin is Builtin.QOTD),
     )
 
 
-def _banner(path: str) -> str:
+def _banner(path: str, *, quotes: bool = False) -> str:
     try:
-        return read_banner(path) if path else ""
+        return read_banner(path, quotes=quotes) if path else ""
     except RejectedError:  # preflight.py has said so
         return ""
 
 
-def read_banner(path: str) -> str:
-    """The text that refused clients are sent.
+def read_banner(path: str, *, quotes: bool = False) -> str:
+    """The text that clients are sent.
+
+    Args:
+        quotes: it is a file of quotes, of which each client is sent one.
 
     Raises:
         RejectedError: it cannot be read, others could have written it (clients would then be shown any file that
-            root can read), or it is too long.
+            root can read), it is too long, or no file of quotes.
     """
     text = read_trusted(path)
-    size_bytes = len(text.encode())
-    if size_bytes > MAX_BANNER_BYTES:
-        raise reject(f"{size_bytes} bytes", f"use at most {MAX_BANNER_BYTES}")
+    size_bytes, most = len(text.encode()), MAX_QUOTES_BYTES if quotes else MAX_BANNER_BYTES
+    if size_bytes > most:
+        raise reject(f"{size_bytes} bytes", f"use at most {most}")
+    if quotes:
+        split_quotes(text)
     return text
 
 
 def daemons_of(service: Service) -> frozenset[str]:
     """The names under which hosts.allow and hosts.deny know a service: its program's, as tcpd has it, and its own."""
-    return frozenset({os.path.basename(service.exec[0]), service.name})
+    program = {os.path.basename(service.exec[0])} if service.exec else set[str]()
+    return frozenset({*program, service.name})
 
 
 def read_hosts() -> HostsFiles:

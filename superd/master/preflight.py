@@ -14,7 +14,7 @@ from attrs import evolve
 from superd.config.envfile import parse_environment_file
 from superd.config.files import read_trusted
 from superd.config.findings import RejectedError, toml_text
-from superd.config.model import Mode, Service
+from superd.config.model import Builtin, Mode, Service
 from superd.errors import ConfigError, Fault
 from superd.kernel import rlimits
 from superd.kernel.identity import Identity, IdentityError, resolve
@@ -34,8 +34,10 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
             then all share.
 
     Returns:
-        The identity (None when it cannot be told) and every fault found.
+        The identity (None when it cannot be told, or nothing is started) and every fault found.
     """
+    if not service.exec:  # nothing is started for it, and the acceptor is nobody of its own
+        return None, _policy_faults(service)
     faults = [
         *_delivery_faults(service),
         *_path_faults(service),
@@ -76,7 +78,7 @@ def _identity(service: Service, acceptor_uid: int | None) -> Identity:
 def _delivery_faults(service: Service) -> list[Fault]:
     """A child for each peer of a UDP listener takes a raw socket of the master's (kernel/peersockets.py)."""
     has_udp = any(listen.scheme.is_datagram for listen in service.listen)
-    if service.mode is not Mode.NOWAIT or not has_udp or can_deliver():
+    if service.mode is not Mode.NOWAIT or service.is_served_here or not has_udp or can_deliver():
         return []
     problem = "needs root: the first datagram of each peer is delivered through a raw socket"
     return [_fault(service, "mode", f'"{service.mode}"', problem, 'use mode = "wait"')]
@@ -154,10 +156,12 @@ def _policy_faults(service: Service) -> list[Fault]:
     for key, path in (
         ("access.banner_denied", service.access.banner_denied),
         ("limits.banner_limited", service.limits.banner_limited),
+        ("banner", service.banner),
     ):
+        quotes = key == "banner" and service.builtin is Builtin.QOTD
         try:
             if path:
-                read_banner(path)
+                read_banner(path, quotes=quotes)
         except RejectedError as error:
             found = error.findings[0]
             faults.append(_fault(service, key, f'"{path}"', found.problem, found.remedy))

@@ -8,6 +8,9 @@ from attrs import evolve, frozen
 
 from superd.config.model import Service
 
+_POLICY = ("limits", "access", "proxy_protocol", "banner")
+"""What is told again where it changes, and concerns nothing that runs."""
+
 MAX_LINES, MAX_LINE_CHARS = 150, 4000
 """Of what a reload tells. Even if JSON needs six bytes for each character, that fits a ``ReloadResult``."""
 
@@ -18,7 +21,7 @@ class Change:
 
     Args:
         kept: the same in both, to the letter, and in what they name.
-        retuned: in both, with other limits, access or proxy_protocol alone: nothing that runs need notice.
+        retuned: in both, with other limits, access, proxy_protocol or banner alone: nothing that runs need notice.
         changed: in both, with other settings; or what they name has changed, such as their user's groups.
         added, removed: in one of them only.
     """
@@ -64,7 +67,7 @@ def compare(old: Mapping[str, Service], new: Mapping[str, Service], outdated: Co
 
 
 def _differ_in_policy_alone(old: Service, new: Service) -> bool:
-    policy = {name: getattr(new, name) for name in ("limits", "access", "proxy_protocol")}
+    policy = {name: getattr(new, name) for name in _POLICY}
     return evolve(old, **policy) == new
 
 

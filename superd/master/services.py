@@ -87,7 +87,8 @@ class Managed:
     policy: ServicePolicy | None = None
 
     def open_work(self) -> None:
-        if self.work_in is None:
+        """Open the link, unless it is open or nothing is ever sent on it."""
+        if self.work_in is None and self.service.exec:
             self.work_in, self.work_out = pair()
 
     def close_work(self) -> None:
@@ -120,6 +121,9 @@ class Managed:
             timeout_stop_s=service.timeout_stop_s,
             kill_signal=service.kill_signal,
             standard_error=service.standard_error.value,
+            forward=service.forward.text if service.forward else "",
+            builtin=service.builtin or "",
+            ident_user=service.ident_user,
         )
 
 

@@ -83,6 +83,10 @@ class Engine:
         self._exempt = _table(limits.exempt)
         self._trusted = _table(proxy_protocol.accept_from)
         self._penalties.retune(limits, limits.max_sources)
+        # with neither a penalty that can come nor one that is being served, nobody need be looked up
+        self._punishes = bool(
+            limits.penalty_s or limits.penalty_failed_s or limits.penalty_crashed_s or len(self._penalties)
+        )
         self._bucket, old = _bucket(limits.rate, limits.burst), self._bucket
         if self._bucket is None:
             self._tat = 0  # it counts in ticks of its own bucket, and means nothing to the next one
@@ -151,7 +155,7 @@ class Engine:
         return Decision(Reason.HOURS, self.hours_closed) if self.hours_closed else ADMITTED
 
     def _ask_limits(self, client: Client, key: int, now: int) -> Decision:
-        if self._is_exempt(client):
+        if self._exempt is not None and self._is_exempt(client):
             if self.total.is_full:
                 return REFUSED[Reason.TOTAL_CONNECTIONS]
             self._exempted.add(client.id)
@@ -166,9 +170,9 @@ class Engine:
 
     def _excess_of_source(self, key: int, now: int) -> Reason | None:
         limits, sources = self.limits, self._sources
-        if self._penalties.is_penalised(key, now):
+        if self._punishes and self._penalties.is_penalised(key, now):
             return Reason.PENALTY
-        if self._is_overloaded():
+        if 0 <= limits.max_load < self.total.load:
             return Reason.LOAD
         if 0 <= limits.max_connections_per_source <= self._per_source.get(key, 0):
             return Reason.SOURCE_CONNECTIONS
@@ -178,14 +182,15 @@ class Engine:
         return None
 
     def _excess(self, now: int) -> Reason | None:
-        if 0 <= self.limits.max_connections <= self.open:
+        if 0 <= self.limits.max_connections <= len(self._admitted) - len(self._exempted):
             return Reason.CONNECTIONS
         if self._bucket is not None and not self._bucket.admits(self._tat, now):
             return Reason.RATE
-        return Reason.TOTAL_CONNECTIONS if self.total.is_full else None
+        total = self.total
+        return Reason.TOTAL_CONNECTIONS if 0 <= total.most <= total.open else None
 
     def _take(self, key: int, now: int) -> None:
-        self._add(key, 1)
+        self._per_source[key] = self._per_source.get(key, 0) + 1
         if self._sources is not None:
             self._sources.take(key, now)
         if self._bucket is not None:

@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     SIGNALLED = "signalled"  # a signal ended it
     TIMED_OUT = "timed-out"  # superd ended it after runtime_max
     IDLE = "idle"  # superd ended it after idle_timeout
+    RESET = "reset"  # a connection that superd served itself: its client or its backend broke it off
     STOPPED = "stopped"  # superd ended it because it was asked to
     NEVER_STARTED = "never-started"  # exec or fork failed
     LOST = "lost"  # its spawner died, so nobody saw the end

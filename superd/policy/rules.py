@@ -100,7 +100,9 @@ class ProxyProtocol:
     Args:
         accept_from: addresses and networks whose connections begin with a PROXY header; empty: none do.
         timeout_s: how long the header may take to arrive.
+        send: with ``forward``, the version of the header that the backend is sent; 0: none.
     """
 
     accept_from: tuple[str, ...] = ()
     timeout_s: float = 5.0
+    send: int = 0

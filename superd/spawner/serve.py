@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from superd.config.model import Mode, Service, StandardError
+from superd.config.model import Service, StandardError
 from superd.errors import WireError
 from superd.kernel import linux, rlimits
 from superd.spawner.children import Children
@@ -77,7 +77,7 @@ class Spawner:
         listeners: Sequence[socket.socket],
     ) -> None:
         self.service = service
-        self.is_instance = service.mode is not Mode.NOWAIT
+        self.is_instance = service.has_instance
         self.environment = environment
         self.master = master
         self.own = Link(own, Role.SPAWNER, Role.ACCEPTOR)
@@ -108,7 +108,9 @@ class Spawner:
         self._watch(self.master.fileno(), self._from_master)
         self._watch(self.own.fileno(), self._from_acceptor)
         if not self.is_instance:
-            self._watch(self.work.fileno(), self._take_work)
+            self._handlers[self.work.fileno()] = self._take_work
+            # of two spawners that wait there, one is woken
+            self.epoll.register(self.work.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
         while not (self.retiring and self.children.settled and not self.waiting and not self.outputs):
             self._turn()
 
@@ -329,16 +331,14 @@ class Spawner:
             return os.pipe2(os.O_CLOEXEC)
 
     def _start_instance(self, id_: int, listener: int) -> None:
-        """The wait or always instance: all listeners from 3 on, the one that became readable as 0 and 1."""
+        """The one program of the service: a backend, which listens by itself, or one that owns the listeners."""
         now = time.monotonic()
-        if not 0 <= listener < len(self.listeners):
+        is_backend = self.service.forward is not None
+        if not is_backend and not 0 <= listener < len(self.listeners):
             self.children.failed(id_, errno.EINVAL, now)
             return
-        first = self.listeners[listener].fileno()
-        names = listen_names(self.service, len(self.listeners))
-
-        def environment(pid: int) -> dict[bytes, bytes]:
-            return {**self.environment, **listen_environment(names, pid)}
+        first = self.null if is_backend else self.listeners[listener].fileno()
+        environment = self._backends_environment if is_backend else self._owners_environment
 
         def start(error: int) -> int:
             for sock in self.listeners:
@@ -352,6 +352,14 @@ class Spawner:
             self._with_standard_error(id_, first, start, now)
         except OSError as error:
             self.children.failed(id_, error.errno or errno.EIO, now)
+
+    def _backends_environment(self, _: int) -> dict[bytes, bytes]:
+        return self.environment
+
+    def _owners_environment(self, pid: int) -> dict[bytes, bytes]:
+        """All listeners are there from 3 on, the one that became readable as 0 and 1."""
+        names = listen_names(self.service, len(self.listeners))
+        return {**self.environment, **listen_environment(names, pid)}
 
 
 def kill_group(pid: int, number: int) -> None:

@@ -56,7 +56,8 @@ class Settings:
 class ServiceSettings:
     """What the acceptor may know of a service: nothing of environment, files or privileges that it must not name.
 
-    ``traits`` are those that ``config.drafts`` gives it: which keys can mean something to it.
+    ``traits`` (of ``config.drafts``) say which keys mean something to it; ``builtin``, or ``forward``, a target to
+    connect to, is what the acceptor itself serves.
     ``user``, ``program`` and ``exec_path`` (empty: what ``program`` begins with) are words to show (log, status,
     explain); no request can carry them back.
     """
@@ -73,6 +74,9 @@ class ServiceSettings:
     timeout_stop_s: float
     kill_signal: int
     standard_error: str
+    builtin: str = ""
+    ident_user: str = ""
+    forward: str = ""
 
 
 @frozen
@@ -235,7 +239,7 @@ class Pong:
     number: int
 
 
-# --- spawner -> master -------------------------------------------------------------------------------------
+# --- spawner -> master, and back ---------------------------------------------------------------------------
 
 
 @frozen
@@ -248,9 +252,6 @@ class SpawnerFailed:
     """A spawner's last words: which step of taking its user's place failed and why, or a defect of ours."""
 
     reason: str
-
-
-# --- master -> spawner -------------------------------------------------------------------------------------
 
 
 @frozen

@@ -12,7 +12,8 @@ class ServicePolicy:
     """Who is admitted to a service, and how many. Follows ``ServiceUp``, and comes alone when only this changed.
 
     Args:
-        banner_denied, banner_limited: the texts themselves.
+        banner_denied, banner_limited, banner: the texts themselves; the last is for who is admitted, and for
+            the builtin qotd the file of quotes.
         note: what ``Keep`` said last, for an acceptor that has not heard of the service yet.
     """
 
@@ -23,6 +24,7 @@ class ServicePolicy:
     banner_denied: str
     banner_limited: str
     note: str
+    banner: str = ""
 
 
 @frozen

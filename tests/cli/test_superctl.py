@@ -286,3 +286,12 @@ def test_columns_are_as_wide_as_their_widest_cell_and_lines_end_with_their_text(
 
 def test_no_services_are_a_header_alone() -> None:
     assert len(status_table({}).splitlines()) == 1
+
+
+def test_explain_tells_of_what_superd_serves_itself() -> None:
+    own = {"builtin": "ident", "ident_user": "nobody", "idle_timeout_s": 600.0, "program": (), "user": ""}
+    text = explain({**FTP, **SETTINGS, **own})
+    assert "superd serves ident by itself, without a process and without privilege." in text
+    assert "It says that every connection is nobody's." in text
+    assert "A connection on which nothing moves for 10min is closed." in text
+    assert "SIGTERM" not in text

@@ -96,12 +96,15 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
             "only_from: unknown key; write [services.ftp.access] allow",
         ),
         ('handler = "a:b"', "handler: not supported by this version; remove it"),
-        ("proxy_protocol.send = 2", "proxy_protocol.send: not supported by this version; remove it"),
+        ("proxy_protocol.send = 2", "proxy_protocol.send = 2: only for forward; remove it"),
         ("limits = 1", "limits = 1: not a table; write [services.ftp.limits]"),
         ("access = []", "access = []: not a table; write [services.ftp.access]"),
         ("socket = 1", "socket = 1: not a table; write [services.ftp.socket]"),
         # what does not fit the service
-        ('idle_timeout = "1s"', 'idle_timeout = "1s": only for mode = "wait"; remove it'),
+        (
+            'idle_timeout = "1s"',
+            'idle_timeout = "1s": only for mode = "wait", builtin and forward; remove it',
+        ),
         (
             'file_descriptor_name = "x"',
             'file_descriptor_name = "x": only for mode = "wait" and "always"; remove it',
@@ -352,7 +355,7 @@ idle_timeout = "1s"
         "services.a.environment.LISTEN_FDS: superd sets it; remove it",
         'services.a.listen = "80": no scheme; write "tcp://*:80"',
         "services.b.nice = 99: out of range; write -20 to 19",
-        'services.c.idle_timeout = "1s": only for mode = "wait"; remove it',
+        'services.c.idle_timeout = "1s": only for mode = "wait", builtin and forward; remove it',
         'services.c.listen = "tcp6://*:80": services.b listens there too; use another port, or reuse_port in both',
     ]
 

@@ -141,7 +141,7 @@ def test_an_override_without_its_service_is_a_warning(write: Write) -> None:
         ("[override.ftp]\nrate = '1/s'", "override.ftp.rate: unknown key; write [override.ftp.limits] rate"),
         (
             '[override.ftp]\nidle_timeout = "1s"',
-            'override.ftp.idle_timeout = "1s": only for mode = "wait"; remove it',
+            'override.ftp.idle_timeout = "1s": only for mode = "wait", builtin and forward; remove it',
         ),
         (
             '[override.ftp]\nlisten = ["unix:///run/x"]\naccess.allow = ["192.0.2.1"]',

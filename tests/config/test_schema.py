@@ -101,10 +101,10 @@ def test_the_page_names_every_key_and_shows_the_example() -> None:
         ("service", "rate", "write [services.ftp.limits] rate"),
         ("service", "accept_from", "write [services.ftp.proxy_protocol] accept_from"),
         ("service", "timeout", "write runtime_max, idle_timeout or timeout_stop"),
-        ("service", "banner_success", "superd calls it banner, not supported by this version"),
+        ("service", "banner_success", "write banner"),
         ("superd", "max-connections", "write max_connections"),
         ("superd", "instances", "write [services.NAME.limits] max_connections"),
-        ("service", "redirect", "superd calls it forward, not supported by this version"),
+        ("service", "redirect", "write forward"),
         ("service", "server", 'write exec = ["/path/of/program", "argument"]'),
         ("service", "server_args", 'write exec = ["/path/of/program", "argument"]'),
         ("service", "socket_type", 'write listen = ["tcp://*:PORT"]'),
@@ -174,7 +174,6 @@ def test_an_option_that_the_page_names_is_known_by_that_name(option: str) -> Non
 
 def test_a_key_of_a_later_version_is_not_called_unknown() -> None:
     assert advise("service", "sandbox", "services.ftp") == ("not supported by this version", "remove it")
-    assert advise("proxy_protocol", "send", "defaults.proxy_protocol")[0] == "not supported by this version"
 
 
 @given(st.sampled_from(KEYS), TOML_VALUES)

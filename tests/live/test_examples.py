@@ -32,6 +32,7 @@ HINT = re.compile(r"^# try: (?P<command>.*)\n\[services\.(?P<service>[^\]]+)\]",
 ANSWERS = {
     "daytime": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d\n",
     "echo": r"hello\n",
+    "chargen": r"(?: ?.{71,72}\r?\n){3}",
     "whoami": r"uid=\d+.*\n",
     "environment": r"(?s).*\bTCPREMOTEIP=127\.0\.0\.1\n.*",
     "udp-echo": r"hello\n",

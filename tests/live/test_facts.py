@@ -290,3 +290,29 @@ def test_when_the_master_is_killed_connections_go_on_and_the_ports_are_free(
             socket.create_server((address, port)).close()
         assert echoes(held)
         assert is_alive(children["echo"])
+
+
+# --- two spawners ---
+
+
+def test_a_service_that_keeps_its_spawner_behind_gets_another_and_goes_on_without_it(address: str) -> None:
+    """A spawner waits for each of its children to be executed; a second one does not wait with it."""
+
+    def ask(_: int) -> bool:
+        return exchange(address, 7, b"hello") == b"hello"
+
+    with Superd(echo(address, more=MANY_OF_ONE_SOURCE)) as superd, ThreadPoolExecutor(16) as pool:
+
+        def has_two() -> bool:
+            assert all(pool.map(ask, range(200)))
+            return len(superd.spawners("echo")) == 2
+
+        wait_until(has_two, "a second spawner")
+        with connections(address, 20) as clients:
+            assert all(map(echoes, clients))
+            os.kill(superd.spawners("echo")[1], signal.SIGKILL)
+            superd.wait_for("spawner", message=re.compile("SIGKILL"))
+            assert all(map(echoes, clients))
+        assert all(pool.map(ask, range(200)))
+        assert superd.status("echo")["state"] in ("listening", "running")
+        wait_until(lambda: superd.status("echo")["children"] == 0, "those that were lost to be given up")

@@ -11,7 +11,7 @@ import pytest
 from helpers.forked import NOBODY, in_child, needs_root
 from helpers.services import service
 
-from superd.config.model import INFINITY, ResourceLimit
+from superd.config.model import INFINITY, Builtin, ResourceLimit
 from superd.master.preflight import inspect
 
 
@@ -190,3 +190,33 @@ def test_a_limit_above_superds_own_is_told_before_a_spawner_fails_at_it() -> Non
 def test_nobody_has_more_descriptors_than_the_kernel_allows() -> None:
     (found,) = faults(resource_limits={"nofile": ResourceLimit(1 << 40, 1 << 40)})
     assert 'limit_nofile = "1099511627776": superd may not set more than' in found
+
+
+# --- what superd serves by itself, and what it says before a service ---
+
+
+def test_a_builtin_needs_neither_a_user_nor_a_program() -> None:
+    assert inspect(service(builtin=Builtin.ECHO, exec=(), user=""), os.getuid()) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "builtin", "problem"),
+    [
+        ("hello\n", 0o644, None, ""),
+        ("hello\n", 0o666, None, "chmod go-w"),
+        ("x" * 9000, 0o644, None, "9000 bytes; use at most 8192"),
+        ("x\n%\n" * 9000, 0o644, Builtin.QOTD, ""),
+        ("%\n", 0o644, Builtin.QOTD, "no quote in it; write one, and a line of % between two"),
+        ("x" * 600, 0o644, Builtin.QOTD, "use at most 512 a quote"),
+    ],
+)
+def test_a_banner_is_read_as_a_configuration_is(
+    tmp_path: Path, text: str, mode: int, builtin: Builtin | None, problem: str
+) -> None:
+    path = tmp_path / "banner"
+    path.write_text(text)
+    path.chmod(mode)
+    exec_ = () if builtin else ("/bin/true",)
+    found = faults(banner=str(path), builtin=builtin, exec=exec_)
+    assert bool(found) == bool(problem)
+    assert all(f'services.ftp.banner = "{path}": ' in line and problem in line for line in found)

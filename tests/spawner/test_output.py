@@ -129,7 +129,8 @@ def test_a_child_that_never_ends_its_line_costs_bounded_memory(pipe: Pipe) -> No
     st.lists(
         st.one_of(
             st.binary(max_size=60),
-            st.binary(min_size=1, max_size=4).map(lambda data: data * 3000),
+            # more lines at once than the burst would be counted instead of told
+            st.binary(min_size=1, max_size=4).map(lambda data: data.replace(b"\n", b"n") * 3000),
         ),
         max_size=12,
     )

@@ -15,6 +15,7 @@ from superd.config import checks
 from superd.config.addresses import LookupPort
 from superd.config.drafts import Draft, Layer, merge, parse_layer
 from superd.config.findings import Place
+from superd.config.forward_checks import check_loops
 from superd.config.legacy.carried import Carried, Fate, Remark, ServiceTable, dotted, nested
 from superd.config.model import SuperdSettings
 from superd.config.places import control_socket
@@ -63,12 +64,14 @@ class _Fitting:
         for key in unknown:
             reason = _UNKNOWN.format(key=key)
             self.remarks.append(Remark(service.origin, Fate.NOT_CARRIED, reason, service.name, key))
-        kept = nested(known)
+        kept = nested(known) if unknown else service.tables
         if unknown and _SERVING.isdisjoint(kept):
             return evolve(service, remains_out=True)  # nothing is left that could serve
         faults = self._faults(service.name, kept)
         self.remarks += [_remark(service, fault) for fault in faults]
-        return evolve(service, remains_out=True) if faults else evolve(service, tables=kept)
+        if faults:
+            return evolve(service, remains_out=True)
+        return evolve(service, tables=kept) if unknown else service
 
     def _faults(self, name: str, tables: Mapping[str, object]) -> list[Fault]:
         faults: list[Fault] = []
@@ -81,10 +84,10 @@ class _Fitting:
         return faults
 
     def apart(self, services: Iterable[ServiceTable]) -> Iterator[ServiceTable]:
-        """The services, those switched off whose port another one has already."""
-        clashing = {
-            fault.service: fault for fault in checks.check_together(self.drafts.values(), self.control)
-        }
+        """The services; those switched off whose port another one has already, or that forward to themselves."""
+        drafts = list(self.drafts.values())
+        found = (*check_loops(drafts), *checks.check_together(drafts, self.control))
+        clashing = {fault.service: fault for fault in found}
         for service in services:
             fault = clashing.get(service.name)
             if fault is None or service.remains_out:

@@ -43,11 +43,7 @@ def read_legacy(file: str, content: bytes, surroundings: Surroundings, wishes: W
     Raises:
         LegacyError: it is none that can be imported.
     """
-    kind = _kind(file, content, surroundings, wishes)
-    importer = IMPORTERS.get(kind)
-    if importer is None:
-        raise LegacyError(file, f"superd cannot import a {kind} yet")
-    return importer(file, content, surroundings, wishes)
+    return IMPORTERS[_kind(file, content, surroundings, wishes)](file, content, surroundings, wishes)
 
 
 def _kind(file: str, content: bytes, surroundings: Surroundings, wishes: Wishes) -> Kind:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from superd.config.drafts import Layer, merge, parse_layer
+from superd.config.findings import Place
 from superd.config.legacy.carried import Carried, ServiceTable, dotted, nested
 from superd.config.legacy.names import fresh_name
+from superd.config.schema import SERVICE
 
 
 def join(carried: Sequence[Carried]) -> Carried:
@@ -37,12 +40,25 @@ def join(carried: Sequence[Carried]) -> Carried:
 
 
 def _without_defaults(one: Carried) -> Carried:
-    services = tuple(evolve(service, tables=_filled(one, service)) for service in one.services)
+    defaults = parse_layer(one.defaults, Place("", "defaults"), _any_port, [])
+    services = tuple(evolve(service, tables=_filled(one, defaults, service)) for service in one.services)
     return evolve(one, defaults={}, services=services)
 
 
-def _filled(one: Carried, service: ServiceTable) -> dict[str, object]:
-    return nested({**dotted(one.defaults), **dotted(service.tables)})
+def _filled(one: Carried, defaults: Layer, service: ServiceTable) -> dict[str, object]:
+    """The tables of a service, with those defaults that it can use."""
+    own = parse_layer(service.tables, Place("", "services", service.name), _any_port, [])
+    merged = merge(service.name, defaults, own).tables
+    usable = {}
+    for key, value in dotted(one.defaults).items():
+        table, _, name = key.rpartition(".")
+        if name in merged.get(table or SERVICE, {}):
+            usable[key] = value
+    return nested({**usable, **dotted(service.tables)})
+
+
+def _any_port(name: str, transport: str) -> int | None:
+    return 0
 
 
 def _apart(one: Carried, taken: set[str]) -> Carried:

@@ -101,9 +101,28 @@ def test_the_second_service_on_a_port_is_switched_off() -> None:
     assert made.remarks[0].reason.startswith('listen = "tcp4://*:1": services.one listens there too')
 
 
+def test_a_service_that_forwards_to_itself_is_switched_off() -> None:
+    tables = {"listen": ["tcp://127.0.0.1:80"], "forward": "tcp://127.0.0.1:80"}
+    made = fit(carried(ServiceTable("loop", tables, Origin("old.conf", 1))), port_of)
+    assert made.services[0].tables["enabled"] is False
+    assert "leads back" in made.remarks[0].reason
+
+
 def test_files_that_name_a_service_alike_both_have_it() -> None:
     first = carried(service("ftp", 1), defaults={"nice": 1})
     other = carried(service("ftp", 2), remarks=(remark(2, Fate.NOTED, "odd", "ftp"),), defaults={"nice": 2})
     both = join([first, other])
     assert {one.name: one.tables["nice"] for one in both.services} == {"ftp": 1, "ftp-2": 2}
     assert both.remarks[0].service == "ftp-2"
+
+
+def test_a_default_moves_only_into_services_that_can_use_it() -> None:
+    defaults = {"limits": {"rate_per_source": "1/s", "rate": "9/min"}}
+    first = carried(service("one", 1, mode="wait"), service("two", 2), defaults=defaults)
+    both = join([first, carried(service("three", 3))])
+    assert [dict(one.tables).get("limits") for one in both.services] == [
+        {"rate": "9/min"},
+        {"rate_per_source": "1/s", "rate": "9/min"},
+        None,
+    ]
+    assert not fit(both, port_of).remarks

@@ -52,6 +52,7 @@ class Dialect:
         tcpd_folder: where tcpd looks for the daemons that it is told by name.
         has_ipsec: whether ``#@`` is a policy and no comment.
         has_udp_nowait: whether a datagram may start a child of its own.
+        builtins: what it serves by itself beside echo, discard, chargen, daytime and time.
         is_prefix: whether words need only begin with wait or nowait.
     """
 
@@ -70,6 +71,7 @@ class Dialect:
     tcpd_folder: str = "/usr/sbin"
     has_ipsec: bool = False
     has_udp_nowait: bool = False
+    builtins: tuple[str, ...] = ()
     is_prefix: bool = False
     unix_mode: str = field(default="")
 
@@ -115,6 +117,7 @@ DIALECTS: Mapping[str, Dialect] = {
             fills_argv=False,
             tcpd_folder="/usr/libexec",
             has_ipsec=True,
+            builtins=("tcpmux", "auth"),
             is_prefix=True,
             unix_mode="0200",
         ),
@@ -127,6 +130,7 @@ DIALECTS: Mapping[str, Dialect] = {
             rate_per_min=40,
             tcpd_folder="/usr/libexec",
             has_ipsec=True,
+            builtins=("tcpmux",),
         ),
         Dialect(
             "gnu",
@@ -137,6 +141,7 @@ DIALECTS: Mapping[str, Dialect] = {
             rate_per_min=40,
             has_unix=False,
             has_rpc=False,
+            builtins=("tcpmux",),
         ),
         Dialect(
             "solaris",
@@ -161,6 +166,7 @@ DIALECTS: Mapping[str, Dialect] = {
             rate_per_min=40,
             has_unix=False,
             tcpd_folder="/usr/libexec",
+            builtins=("tcpmux",),
         ),
     )
 }

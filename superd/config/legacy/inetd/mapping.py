@@ -46,7 +46,10 @@ def mapped(entry: Entry, dialect: Dialect, surroundings: Surroundings, wishes: W
         EntryError: no service.
     """
     mapping = _Mapping(entry, dialect, surroundings, wishes, list(entry.notes))
-    if "/" in entry.service and entry.service.startswith("tcpmux/"):
+    if entry.service.startswith("tcpmux/"):
+        if dialect.name == "gnu":
+            told = 'GNU inetd opened port 1 by itself; superd does so for a service with builtin = "tcpmux" alone'
+            mapping.notes.append(Note(Fate.NOTED, told, "listen"))
         units = [Unit(entry, "", "", entry.service.partition("/")[2])]
     elif entry.transport == "rpc":
         raise EntryError(
@@ -62,7 +65,7 @@ _LOST = Fate.NOT_CARRIED
 
 
 def _with_hosts(entry: Entry, wishes: Wishes) -> Entry:
-    return entry if entry.hosts else evolve(entry, hosts=wishes.hosts)
+    return entry if entry.hosts or not wishes.hosts else evolve(entry, hosts=wishes.hosts)
 
 
 @mutable
@@ -79,7 +82,7 @@ class _Mapping:
         entry = self.entry
         keys: dict[str, object] = {}
         if entry.is_internal:
-            keys |= builtin_of(entry, self.notes)
+            keys |= builtin_of(entry, self.dialect, self.notes)
         else:
             keys |= self._mode()
             keys |= program_of(entry, self.dialect, self.notes)

@@ -16,23 +16,21 @@ _BUILTINS = {
     "ttytst": "chargen",
     "daytime": "daytime",
     "time": "time",
-    "auth": "ident",
-    "ident": "ident",
-    "tcpmux": "tcpmux",
 }
-_STREAMS_ONLY = ("ident", "tcpmux")
+_OF_SOME = {"auth": "ident", "tcpmux": "tcpmux"}
 
 
-def builtin_of(entry: Entry, notes: list[Note]) -> dict[str, object]:
+def builtin_of(entry: Entry, dialect: Dialect, notes: list[Note]) -> dict[str, object]:
     """The keys of a service that inetd served itself.
 
     Raises:
         EntryError: there is no such built-in service.
     """
     name = os.path.basename(entry.service) if entry.transport == "unix" else entry.service
-    builtin = _BUILTINS.get(name)
-    if builtin is None or (builtin in _STREAMS_ONLY and entry.socket_type != "stream"):
-        raise EntryError(f"{name}: no service that an inetd has built in")
+    of_this = _OF_SOME.get(name, "") if name in dialect.builtins and entry.socket_type == "stream" else ""
+    builtin = _BUILTINS.get(name) or of_this
+    if not builtin:
+        raise EntryError(f"{name}: {dialect.words} has no such service built in")
     if entry.argv[1:]:
         told = f"options of the built-in {name} ({' '.join(entry.argv[1:])}) have no counterpart"
         notes.append(Note(Fate.NOT_CARRIED, told, "builtin"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen, mutable
@@ -100,7 +101,7 @@ class _Making:
 
     def _service(self, group: _Group) -> None:
         entry = group.mapped.entry
-        wanted = entry.service.removeprefix("tcpmux/").lstrip("+")
+        wanted = os.path.basename(entry.service.removeprefix("tcpmux/")).lstrip("+")
         name = self._name(wanted, group.units[0])
         keys = {"listen": _listen(group.units), **group.mapped.keys}
         self.services.append(ServiceTable(name, nested(keys), entry.origin))
