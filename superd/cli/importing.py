@@ -155,13 +155,14 @@ def _files(folder: str) -> Iterator[str]:
     for name in sorted(entries(folder)):
         path = os.path.join(folder, name)
         if name.endswith(_LEFTOVERS):
-            _leave_out(path, "left behind by an editor or a package")
+            _leave_out(path, "")
         elif os.path.isfile(path):
             yield path
 
 
 def _leave_out(path: str, reason: str) -> None:
-    print(f"superctl: {path}: left out, {reason}; name it if it is meant", file=sys.stderr)
+    told = f", {reason}" if reason else ""
+    print(f"superctl: {path}: left out{told}; name it if it is meant", file=sys.stderr)
 
 
 def _write(target: str, text: str) -> None:

@@ -525,3 +525,62 @@ def test_every_fault_names_its_line() -> None:
     assert [(one.origin.line, one.origin.text) for one in remarks if one.fate is Fate.FAULT] == [
         (9, "frobnicate = 3")
     ]
+
+
+# --- what superd serves by itself ---
+
+_INTERNAL = ("type = INTERNAL UNLISTED", "socket_type = stream", "wait = no", "port = 7000")
+
+
+@pytest.mark.parametrize("name", ["echo", "discard", "chargen", "daytime", "time"])
+def test_internal_services_are_builtin(name: str) -> None:
+    service = imported(stanza(name=name, before=_INTERNAL)).only()
+    assert (service.builtin, service.enabled, service.exec) == (name, True, ())
+
+
+def test_internal_services_of_datagrams_are_builtin_too() -> None:
+    service = imported(
+        stanza("id = time-udp", name="time", before=("type = INTERNAL", *_DATAGRAMS[:2]))
+    ).only()
+    assert (service.name, service.builtin, service.listen[0].text) == ("time-udp", "time", "udp://*:37")
+
+
+@pytest.mark.parametrize("name", ["services", "servers", "xadmin"])
+def test_what_xinetd_has_no_more_is_told(name: str) -> None:
+    found = imported(stanza(name=name, before=_INTERNAL))
+    assert not found.config.services
+    assert found.says("any more", Fate.NOT_CARRIED)
+
+
+def test_a_redirect_forwards() -> None:
+    found = imported(stanza("redirect = 10.0.0.5 8080", "per_source = 3"))
+    assert found.only().forward is not None
+    assert 'forward = "tcp://10.0.0.5:8080"' in found.text
+    assert "user = " not in found.text
+    assert found.only().limits.max_connections_per_source == 3
+
+
+def test_a_redirect_to_ipv6() -> None:
+    assert 'forward = "tcp://[2001:db8::1]:80"' in imported(stanza("redirect = 2001:db8::1 80")).text
+
+
+def test_services_behind_tcpmux() -> None:
+    text = stanza(name="tcpmux", before=("type = INTERNAL UNLISTED", *_INTERNAL[1:])) + stanza(
+        "type = TCPMUXPLUS UNLISTED", name="x", without="type"
+    )
+    found = imported(text)
+    assert found.service("tcpmux").builtin == "tcpmux"
+    assert found.service("x").listen[0].text == "tcpmux://+x"
+
+
+def test_banners() -> None:
+    service = one("banner_success = /etc/hello", "banner_fail = /etc/no")
+    assert service.banner == "/etc/hello"
+    assert (service.access.banner_denied, service.limits.banner_limited) == ("/etc/no", "/etc/no")
+    whole = one("banner = /etc/hello")
+    assert (whole.banner, whole.access.banner_denied) == ("/etc/hello", "/etc/hello")
+    assert imported(defaults("banner = /etc/all") + stanza()).only().banner == "/etc/all"
+
+
+def test_a_banner_for_datagrams_means_nothing() -> None:
+    assert imported(stanza("banner = /etc/hello", before=_DATAGRAMS)).only().banner == ""
