@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from attrs import evolve, field, mutable
+from attrs import field, mutable
 
 from superd.config.legacy.carried import Comment, Fate, LegacyError, Origin, Remark
 from superd.config.legacy.surroundings import Surroundings
@@ -108,8 +108,7 @@ class Pages:
         reason = "xinetd ignores a second block of defaults, and all that stands in it"
         self.remarks += [Remark(stanza.origin, Fate.NOTED, reason), *stanza.remarks]
         self.remarks += [
-            evolve(Remark(one.origin, Fate.NOTED, "in a block that xinetd ignores"))
-            for one in stanza.settings
+            Remark(one.origin, Fate.NOTED, "in a block that xinetd ignores") for one in stanza.settings
         ]
 
 

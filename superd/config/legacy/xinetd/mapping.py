@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from attrs import evolve, field, mutable
+from attrs import field, mutable
 
 from superd.config.legacy.carried import Fate, Remark, ServiceTable, nested
 from superd.config.legacy.surroundings import Surroundings
@@ -54,9 +54,11 @@ class Translation:
 
     def table(self) -> ServiceTable:
         """The service; its remarks are then in ``remarks``."""
-        at = {held.origin: _key(name, held) for name, held in self.service.held.items()}
-        for remark in self.service.remarks:
-            self.remarks.append(evolve(remark, service=self.name, key=at.get(remark.origin, "")))
+        remarks = self.service.remarks
+        at = {held.origin: _key(name, held) for name, held in self.service.held.items()} if remarks else {}
+        for remark in remarks:
+            key = at.get(remark.origin, "")
+            self.remarks.append(Remark(remark.origin, remark.fate, remark.reason, self.name, key))
         try:
             listening = Listening(self.service, self.surroundings, self.wishes, self._say)
             keys = {

@@ -105,8 +105,9 @@ def keyword(text: str) -> str:
     """The first word of a line, in small letters, when it begins something; not when an operator follows."""
     words = text.split(maxsplit=2)
     first = words[0].lower() if words else ""
-    is_setting = len(words) > 1 and words[1].startswith(("=", "+=", "-="))
-    return first if first in _KEYWORDS and not is_setting else ""
+    if first not in _KEYWORDS:
+        return ""
+    return "" if len(words) > 1 and words[1].startswith(("=", "+=", "-=")) else first
 
 
 @mutable
@@ -191,10 +192,10 @@ def _block(stanza: Stanza, rest: Sequence[str], reader: _Reader) -> Stanza:
     before = len(reader.remarks)
     what = f"service {stanza.name}" if stanza.name else "defaults"
     _open(what, rest, stanza.origin, reader)
-    filled = _filled(stanza, what, reader)
+    settings, is_lost = _settings(stanza, what, reader)
     remarks = tuple(reader.remarks[before:])
     del reader.remarks[before:]
-    return evolve(filled, remarks=remarks)
+    return Stanza(stanza.kind, stanza.name, stanza.origin, settings, remarks, is_lost)
 
 
 def _open(what: str, rest: Sequence[str], line: Origin, reader: _Reader) -> None:
@@ -210,8 +211,8 @@ def _open(what: str, rest: Sequence[str], line: Origin, reader: _Reader) -> None
         reader.note(line, f"xinetd does not read what stands behind {what}")
 
 
-def _filled(stanza: Stanza, what: str, reader: _Reader) -> Stanza:
-    """The stanza with everything up to its closing brace, or to where that is missing."""
+def _settings(stanza: Stanza, what: str, reader: _Reader) -> tuple[tuple[Setting, ...], bool]:
+    """Everything up to the closing brace, or to where that is missing, and whether xinetd cannot read it."""
     settings: list[Setting] = []
     is_lost = False
     while (text := reader.peek()) is not None:
@@ -238,7 +239,7 @@ def _filled(stanza: Stanza, what: str, reader: _Reader) -> Stanza:
         reader.note(
             stanza.origin, f"{what} is not closed at the end of the file, and xinetd loses it; mended"
         )
-    return evolve(stanza, settings=tuple(settings), is_lost=is_lost)
+    return tuple(settings), is_lost
 
 
 def _begins_another(text: str, reader: _Reader) -> bool:

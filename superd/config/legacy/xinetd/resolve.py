@@ -9,6 +9,7 @@ Source: get_service_entry, identify_attribute and service_fill of xinetd 2.3.15.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 from attrs import Factory, evolve, frozen
@@ -112,6 +113,11 @@ def filled(service: Resolved, defaults: Resolved | None) -> Resolved:
     return evolve(service, held={**late, **service.held})
 
 
+@functools.lru_cache(maxsize=4096)  # thousands of services say the same
+def _meaning(name: str, words: tuple[str, ...]) -> Reading:
+    return ATTRIBUTES[name].read(words)
+
+
 class _Taker:
     """Takes the settings of a stanza one after the other."""
 
@@ -166,7 +172,7 @@ class _Taker:
             )
             return
         try:
-            reading = row.read(words)
+            reading = _meaning(row.name, tuple(words))
         except BadValueError as error:
             self._reject(setting, row, str(error))
             return
@@ -181,6 +187,8 @@ class _Taker:
     def _without_comment(self, setting: Setting, row: Attribute) -> Sequence[str]:
         """The values up to a comment, which xinetd would take for more of them."""
         words = setting.values
+        if "#" not in setting.origin.text:
+            return words
         at = next((index for index, word in enumerate(words) if word.startswith("#")), None)
         if at is None:
             return words
