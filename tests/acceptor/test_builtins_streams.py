@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -240,4 +241,23 @@ async def test_who_waited_is_served_when_there_is_room() -> None:
         await trio.sleep(1)
         assert client.recv(100) == b"+Go\r\nhello"
         assert (len(here.shop.service.served), len(echo.served), echo.engine.open) == (0, 1, 1)
+        client.close()
+
+
+@clocked
+async def test_without_a_descriptor_to_spare_nobody_is_handed_over() -> None:
+    async with place("tcpmux") as here:
+        echo = Service(2, settings(listen=("tcpmux://cat",), builtin="echo"), engine())
+        here.builtins.attach(echo, "echo")
+        here.others.append(echo)
+        client = here.connect()
+        client.send(b"cat\r\n")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            await here.settled()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert client.recv(100) == BUSY
+        assert (here.outcomes(), len(echo.served), here.shop.service.engine.open) == (["clean"], 0, 0)
         client.close()

@@ -185,7 +185,12 @@ class Tcpmux:
 
     def _hand_over(self, asking: Asking, target: Target) -> None:
         """From here on the connection is the other service's, or nobody's."""
-        arrival, descriptor = asking.arrival, os.dup(asking.sock.fileno())
+        arrival = asking.arrival
+        try:
+            descriptor = os.dup(asking.sock.fileno())
+        except OSError:  # out of descriptors
+            self.say(asking, BUSY, Outcome.CLEAN)
+            return
         os.set_blocking(descriptor, True)
         mux = arrival.listener
         listener = Listener(target.service, -1, target.text, mux.sock, False, mux.local, is_unix=mux.is_unix)
