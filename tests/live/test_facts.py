@@ -302,9 +302,17 @@ def test_a_service_that_keeps_its_spawner_behind_gets_another_and_goes_on_withou
         return exchange(address, 7, b"hello") == b"hello"
 
     with Superd(echo(address, more=MANY_OF_ONE_SOURCE)) as superd, ThreadPoolExecutor(16) as pool:
+        assert ask(0)
 
         def has_two() -> bool:
-            assert all(pool.map(ask, range(200)))
+            """Lets many connections wait for the first, however fast this machine starts programs."""
+            first = superd.spawners("echo")[0]
+            before = superd.status("echo")["accepted"]
+            stop(first)
+            with connections(address, 50) as clients:
+                wait_until(partial(has_accepted, superd, before + 50), "all to be accepted")
+                os.kill(first, signal.SIGCONT)
+                assert all(map(echoes, clients))
             return len(superd.spawners("echo")) == 2
 
         wait_until(has_two, "a second spawner")
