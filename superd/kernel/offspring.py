@@ -16,7 +16,7 @@ def open_proc() -> int | None:
         return None
 
 
-def open_children(proc: int | None) -> int | None:
+def open_children(proc: int) -> int | None:
     """Open the list of this thread's children.
 
     Args:
@@ -26,8 +26,6 @@ def open_children(proc: int | None) -> int | None:
         A descriptor for ``read_children``. None: the kernel keeps no such list, or that /proc is of another pid
         namespace, whose numbers mean nothing here.
     """
-    if proc is None:
-        return None
     try:
         if os.readlink("self", dir_fd=proc) != str(os.getpid()):
             return None

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from superd.config.model import INFINITY, Service
 from superd.kernel import linux
-from superd.kernel.offspring import open_children, read_children
+from superd.kernel.offspring import open_children, open_proc, read_children
 from superd.spawner.children import Children
 from superd.spawner.strays import Strays
 
@@ -83,9 +83,15 @@ def adopt(service: Service, proc: int | None) -> Adoption | None:
     """Adopt what is orphaned below this process, where its time is limited and the kernel tells what that is.
 
     Args:
-        proc: of ``offspring.open_proc``.
+        proc: of ``adoption_wants``; it is closed.
     """
-    if service.runtime_max_s == INFINITY:
+    if proc is None:
         return None
     children = open_children(proc)
+    os.close(proc)
     return None if children is None else Adoption(service, children)
+
+
+def adoption_wants(service: Service) -> int | None:
+    """What ``adopt`` has to be given, to be opened while /proc can be reached."""
+    return None if service.runtime_max_s == INFINITY else open_proc()

@@ -22,8 +22,7 @@ from superd.config.model import Service
 from superd.errors import Exit, SuperdError
 from superd.kernel import linux, privileges, rlimits
 from superd.kernel.birth import Birth
-from superd.kernel.offspring import open_proc
-from superd.spawner.ending import adopt
+from superd.spawner.ending import adopt, adoption_wants
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
@@ -37,7 +36,7 @@ def main(birth: Birth) -> NoReturn:
     _forget(birth.descriptors())
     master = Link(birth.master, Role.SPAWNER, Role.MASTER)
     try:
-        proc = open_proc()
+        proc = adoption_wants(birth.service)
         environment = _take_place(birth, parent)
         adoption = adopt(birth.service, proc)
     except (OSError, SuperdError, ValueError) as error:
