@@ -28,18 +28,19 @@ _SPAWNER_CALLS = """
     rt_sigaction rt_sigprocmask rt_sigtimedwait rt_sigtimedwait_time64 signalfd4
     epoll_create1 epoll_ctl epoll_pwait epoll_wait poll ppoll ppoll_time64
     close close_range dup dup2 dup3 fcntl fcntl64 ioctl pipe2 read recvmsg sendmsg write
-    fstat fstat64 fstatat64 lseek _llseek newfstatat statx
-    madvise mremap
+    fstat fstat64 fstatat64 lseek _llseek newfstatat statx madvise mremap
+    getpeername getsockname
 """
 
 SPAWNER_CALLS = members("@default") | frozenset(_SPAWNER_CALLS.split())
 """What every filter of system calls lets through: the spawner is under it too, and needs these to start programs.
 
-So no filter can forbid a service to fork and execute. ``execve`` and what a program cannot do without
-("@default") are among them in systemd as well.
+Seen with strace(1), but for the last two: Python looks up the names of a socket that it clears away. So no filter
+can forbid a service to fork and execute. ``execve`` and what a program cannot do without ("@default") are among them
+in systemd as well.
 """
 
-DROPPING_CALLS = frozenset({"capset"})
+DROPPING_CALLS = frozenset({"capget", "capset"})
 """What it needs besides where no_new_privileges is false: CAP_SYS_ADMIN is given up after the filters are in."""
 
 _REPLACEABLE = {"clone3": errno.ENOSYS}
