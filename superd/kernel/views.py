@@ -54,6 +54,7 @@ class Step:
 
 _USR = ("/usr", "/boot", "/efi", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _OWN_RULES = ("/dev", "/proc", "/sys", "/home", "/root", "/run/user")
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  they are given away, not used
 _HOMES = ("/home", "/root", "/run/user")
 _TUNABLES = (
     "/proc/sys", "/proc/sysrq-trigger", "/proc/latency_stats", "/proc/mtrr", "/proc/apm", "/proc/acpi",
@@ -62,7 +63,11 @@ _TUNABLES = (
 _SECRETS = ("/proc/kallsyms", "/proc/kcore")
 _MODULES = ("/usr/lib/modules", "/lib/modules")
 _HIDEPID = {ProtectProc.NOACCESS: "1", ProtectProc.INVISIBLE: "2", ProtectProc.PTRACEABLE: "4"}
-_OF_HOME = {ProtectHome.YES: Do.INACCESSIBLE, ProtectHome.READ_ONLY: Do.READ_ONLY, ProtectHome.TMPFS: Do.HOLLOW}
+_OF_HOME = {
+    ProtectHome.YES: Do.INACCESSIBLE,
+    ProtectHome.READ_ONLY: Do.READ_ONLY,
+    ProtectHome.TMPFS: Do.HOLLOW,
+}
 
 
 def steps(sandbox: Sandbox) -> list[Step]:
@@ -82,9 +87,11 @@ def _of_keys(sandbox: Sandbox) -> Iterator[Step]:
         yield from (Step(_OF_HOME[sandbox.protect_home], path, "protect_home") for path in _HOMES)
     if sandbox.private_pids or sandbox.protect_proc is not ProtectProc.DEFAULT:
         detail = _HIDEPID.get(sandbox.protect_proc or ProtectProc.DEFAULT, "")
-        yield Step(Do.PROC, "/proc", "private_pids" if sandbox.private_pids else "protect_proc", detail=detail)
+        yield Step(
+            Do.PROC, "/proc", "private_pids" if sandbox.private_pids else "protect_proc", detail=detail
+        )
     if sandbox.private_tmp:
-        yield from (Step(Do.EMPTY, path, "private_tmp") for path in ("/tmp", "/var/tmp"))
+        yield from (Step(Do.EMPTY, path, "private_tmp") for path in _TEMPORARY)
     if sandbox.private_devices:
         yield Step(Do.DEVICES, "/dev", "private_devices")
     if sandbox.protect_kernel_tunables:
