@@ -36,13 +36,18 @@ def _is_root(user: str) -> bool:
 
 
 class Rights:
-    """What the master holds, and what it gave up."""
+    """What the master holds, and what it gave up.
+
+    Attributes:
+        kept: what it holds, in words, for the log.
+    """
 
     def __init__(self) -> None:
+        self.kept = "all"
         self._given_up = 0
 
-    def settle(self, config: Config) -> str:
-        """Give up what a configuration does not need; returns what is kept, to be told.
+    def settle(self, config: Config) -> None:
+        """Give up what a configuration does not need.
 
         Raises:
             PrivilegeError: it could not be given up.
@@ -54,9 +59,8 @@ class Rights:
             wanted |= held  # whatever this kernel knows
         self._given_up = held & ~wanted
         privileges.keep_only(wanted, no_new_privs=not service)
-        if service:
-            return f"all capabilities, for programs of root ({service})"
-        return " ".join(_names(held & wanted)) or "no capability"
+        names = " ".join(capability.name for capability in Capability if (held & wanted) >> capability & 1)
+        self.kept = f"all, for services.{service}.user" if service else names or "none"
 
     def faults(self, config: Config, others: Sequence[Fault] = ()) -> list[Fault]:
         """Why a configuration cannot be put into force without a restart: one fault a key.
@@ -91,6 +95,3 @@ def _mask(capabilities: Iterable[Capability]) -> int:
         mask |= 1 << capability
     return mask
 
-
-def _names(mask: int) -> list[str]:
-    return [capability.name for capability in Capability if mask >> capability & 1]
