@@ -36,6 +36,7 @@ _PR_GET_NO_NEW_PRIVS = 39
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+_ASK_PERSONALITY = 0xFFFFFFFF  # personality(2): the value that changes nothing
 _TASK_COMM_BYTES = 16  # include/linux/sched.h TASK_COMM_LEN, the NUL included
 _CAPABILITY_VERSION_3 = 0x20080522  # include/uapi/linux/capability.h: 64 bits in two words
 _SYS_CLOSE_RANGE = 436  # on every architecture but alpha (asm-generic/unistd.h)
@@ -74,6 +75,8 @@ _libc.fchownat.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint, ctypes.
 _libc.fchownat.restype = ctypes.c_int
 _libc.signalfd.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
 _libc.signalfd.restype = ctypes.c_int
+_libc.personality.argtypes = (ctypes.c_ulong,)
+_libc.personality.restype = ctypes.c_int
 _libc.sigemptyset.argtypes = (ctypes.c_char_p,)
 _libc.sigaddset.argtypes = (ctypes.c_char_p, ctypes.c_int)
 
@@ -142,6 +145,11 @@ def get_child_subreaper() -> bool:
     answer = ctypes.c_int()
     _prctl("PR_GET_CHILD_SUBREAPER", _PR_GET_CHILD_SUBREAPER, ctypes.addressof(answer))
     return bool(answer.value)
+
+
+def personality() -> int:
+    """Return the execution domain (personality(2)): 0 is plain Linux."""
+    return _checked("personality", int(_libc.personality(_ASK_PERSONALITY)))
 
 
 def set_name(name: str) -> None:
