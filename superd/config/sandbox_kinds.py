@@ -47,7 +47,9 @@ def _capability(value: object) -> str:
     if text.removeprefix("~") in Capability.__members__:
         return text
     near = difflib.get_close_matches(text.upper(), Capability.__members__, 1, 0.5)
-    raise reject("no capability", f'write "{near[0]}"' if near else 'write its name, as "CAP_NET_BIND_SERVICE"')
+    raise reject(
+        "no capability", f'write "{near[0]}"' if near else 'write its name, as "CAP_NET_BIND_SERVICE"'
+    )
 
 
 def _capabilities(value: object) -> tuple[str, ...]:
@@ -55,7 +57,9 @@ def _capabilities(value: object) -> tuple[str, ...]:
     items = parse_list(value, _capability, '["CAP_NET_BIND_SERVICE"], or [] for none')
     inverted = bool(items) and items[0].startswith("~")
     if any(item.startswith("~") for item in items[1:]) and not inverted:
-        raise reject("~ in front of a later one only", "write it in front of the first, which is for all of them")
+        raise reject(
+            "~ in front of a later one only", "write it in front of the first, which is for all of them"
+        )
     named = {item.removeprefix("~") for item in items}
     return tuple(name for name in Capability.__members__ if (name in named) is not inverted)
 

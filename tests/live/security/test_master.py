@@ -71,7 +71,7 @@ def test_with_a_service_of_root_the_master_keeps_all_and_says_so(address: str) -
         ("nice = -5", "daemon", "nice", "CAP_SYS_NICE"),
         ('root_directory = "/"', "daemon", "root_directory", "CAP_SYS_CHROOT"),
         ("socket.mark = 7", "daemon", "socket.mark", "CAP_NET_ADMIN"),
-        ("", "root", "user", "capabilities"),
+        ("", "root", "user", "privileges"),
     ],
 )
 def test_a_reload_that_needs_what_was_given_up_changes_nothing_and_says_so(
