@@ -8,9 +8,11 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from superd.config.capabilities import Capability
-from superd.config.findings import RejectedError, reject
+from superd.config.findings import reject
 from superd.config.kinds import Kind, line_of, parse_list, strings, text_of
 from superd.config.sandbox import ANY_PORT, UNLIMITED, Feature
+from superd.config.sandbox_values import NONE, families, parse_family_string, parse_namespace_string
+from superd.config.syscall_filter import parse_error_number, parse_filter_string
 from superd.units import format_size, parse_size
 
 _MAX_PATH = 4095
@@ -37,17 +39,14 @@ def switch(words: type[StrEnum]) -> Kind:
     return Kind(choices, parse)
 
 
-def listed(parse: Callable[[object], str], word: str, example: str) -> Kind:
-    """A list of strings; a single string is answered with the list that is meant."""
-    return Kind(f"list of {word}", lambda value: parse_list(value, parse, example))
-
-
 def _capability(value: object) -> str:
     text = text_of(value)
     if text.removeprefix("~") in Capability.__members__:
         return text
     near = difflib.get_close_matches(text.upper(), Capability.__members__, 1, 0.5)
-    raise reject("no capability", f'write "{near[0]}"' if near else 'write its name, as "CAP_NET_BIND_SERVICE"')
+    raise reject(
+        "no capability", f'write "{near[0]}"' if near else 'write its name, as "CAP_NET_BIND_SERVICE"'
+    )
 
 
 def _capabilities(value: object) -> tuple[str, ...]:
@@ -55,7 +54,9 @@ def _capabilities(value: object) -> tuple[str, ...]:
     items = parse_list(value, _capability, '["CAP_NET_BIND_SERVICE"], or [] for none')
     inverted = bool(items) and items[0].startswith("~")
     if any(item.startswith("~") for item in items[1:]) and not inverted:
-        raise reject("~ in front of a later one only", "write it in front of the first, which is for all of them")
+        raise reject(
+            "~ in front of a later one only", "write it in front of the first, which is for all of them"
+        )
     named = {item.removeprefix("~") for item in items}
     return tuple(name for name in Capability.__members__ if (name in named) is not inverted)
 
@@ -100,7 +101,24 @@ def _namespaces(value: object) -> bool | tuple[str, ...]:
         return value
     if not isinstance(value, list):
         raise reject("neither true nor a list", 'write true for none at all, or those allowed, as ["user"]')
-    return parse_list(value, line_of, '["user"]')
+    return parse_list(value, _checked(parse_namespace_string), '["user"]')
+
+
+def _families(value: object) -> tuple[str, ...]:
+    strings = parse_list(value, _checked(parse_family_string), f'["AF_INET", "AF_INET6"], or ["{NONE}"]')
+    families(strings)
+    return strings
+
+
+def _checked(parse: Callable[[str], object]) -> Callable[[object], str]:
+    """A text that ``parse`` takes, as it is written."""
+
+    def checked(value: object) -> str:
+        text = line_of(value)
+        parse(text)
+        return text
+
+    return checked
 
 
 def _memory(value: object) -> int:
@@ -150,3 +168,6 @@ MEMORY = Kind('size or "infinity"', _memory)
 TASKS = Kind('number or "infinity"', _tasks)
 QUOTA = Kind('percentage or "infinity"', _quota)
 FEATURES = strings(_feature, "features")
+SYSTEM_CALLS = strings(_checked(parse_filter_string), "system calls and @groups")
+ERROR = Kind('name of an error or "kill"', _checked(parse_error_number))
+ADDRESS_FAMILIES = Kind("list of address families", _families)

@@ -193,7 +193,16 @@ _SOCKET = (
         "Whether the program may see who is at the other end (SO_PASSCRED).", (UNIX,)),
 )  # fmt: skip
 
-KEYS: tuple[Key, ...] = (*_SUPERD, *_SERVICE, *_RESOURCES, *LIMITS, *ACCESS, *PROXY_PROTOCOL, *_SOCKET, *SANDBOX)
+KEYS: tuple[Key, ...] = (
+    *_SUPERD,
+    *_SERVICE,
+    *_RESOURCES,
+    *LIMITS,
+    *ACCESS,
+    *PROXY_PROTOCOL,
+    *_SOCKET,
+    *SANDBOX,
+)
 """Every key, in the order of the man page."""
 
 NESTED = (
