@@ -205,14 +205,15 @@ def _filter_of(calls: SystemCalls, answer: int, no_new_privileges: bool) -> Filt
     def is_optional(name: str) -> bool:
         return name not in calls.written
 
+    dropping = frozenset() if no_new_privileges else DROPPING_CALLS
     if not calls.allow_list:
-        denied = sorted(calls.denied.items())
+        denied = sorted((name, number) for name, number in calls.denied.items() if name not in dropping)
         return Filter(
             seccomp.ALLOW,
             tuple(Rule(name, action(number), optional=is_optional(name)) for name, number in denied),
         )
     missing = seccomp.fail_with(errno.ENOSYS)
-    allowed = calls.allowed | SPAWNER_CALLS | (frozenset() if no_new_privileges else DROPPING_CALLS)
+    allowed = calls.allowed | SPAWNER_CALLS | dropping
     answers = {name: action(calls.denied.get(name)) for name in sorted(KNOWN - allowed)}
     return Filter(
         missing,
