@@ -32,7 +32,10 @@ _SPAWNER_CALLS = """
     getpeername getsockname
 """
 
-_DROPPING = frozenset({"capget", "capset"})
+DROPPING_CALLS = frozenset({"capget", "capset"})
+"""What a spawner needs besides where no_new_privileges is false: CAP_SYS_ADMIN is given up after the filters are in.
+A group that is denied leaves these out: nobody who denies "@privileged" means them, which give up and grant nothing."""
+
 _ASKING_OF_PIDS = frozenset({"openat", "pidfd_open"})
 
 
@@ -48,7 +51,11 @@ def spawner_calls(*, no_new_privileges: bool, private_pids: bool) -> frozenset[s
         private_pids: the key of that name; before kernel 6.11 only /proc tells what pid a child has outside.
     """
     calls = members("@default") | frozenset(_SPAWNER_CALLS.split())
-    return calls | (_ASKING_OF_PIDS if private_pids else set()) | (set() if no_new_privileges else _DROPPING)
+    return (
+        calls
+        | (_ASKING_OF_PIDS if private_pids else set())
+        | (set() if no_new_privileges else DROPPING_CALLS)
+    )
 
 
 _REPLACEABLE = {"clone3": errno.ENOSYS}
@@ -205,6 +212,7 @@ def conflicts(strings: Sequence[str], error_number: int, needed: frozenset[str])
     for name in sorted(needed & last.keys()):
         item = last[name]
         answer = error_number if item.answer is None else item.answer
-        if item.denied and _REPLACEABLE.get(name) != answer:
+        left_out = name in DROPPING_CALLS and item.text.startswith("@")
+        if item.denied and not left_out and _REPLACEABLE.get(name) != answer:
             found.append(name)
     return found

@@ -21,6 +21,7 @@ from superd.config.model import Service
 from superd.config.sandbox import ANY_PORT, Sandbox
 from superd.config.sandbox_values import allowed_namespaces, families
 from superd.config.syscall_filter import (
+    DROPPING_CALLS,
     KILL,
     SystemCalls,
     conflicts,
@@ -206,7 +207,8 @@ def _filter_of(calls: SystemCalls, answer: int, needed: frozenset[str]) -> Filte
         return name not in calls.written
 
     if not calls.allow_list:
-        denied = sorted(calls.denied.items())
+        left_out = needed & DROPPING_CALLS
+        denied = sorted((name, number) for name, number in calls.denied.items() if name not in left_out)
         return Filter(
             seccomp.ALLOW,
             tuple(Rule(name, action(number), optional=is_optional(name)) for name, number in denied),
