@@ -267,7 +267,7 @@ class Acceptor:
         if message.reason:
             self.dispatch.spawner_died(service)
             if service.spawner is not None:
-                self.dispatch.second_spawner_failed(service)
+                self.dispatch.further_spawner_failed(service)
             elif not self.stopping.has_begun:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)

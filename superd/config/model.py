@@ -189,6 +189,7 @@ class Service:
     root_directory: str = ""
     umask: int = 0o022
     nice: int = 0
+    spawners: int = 0  # at a time, at the most; 0: as many as the processors suggest
     environment: Mapping[str, str] = Factory(dict)
     pass_environment: tuple[str, ...] = ()
     environment_file: str = ""

@@ -94,6 +94,10 @@ _SERVICE = (
         "The permission bits that files made by the program do not get.", (EXEC,)),
     Key("service", "nice", "nice", kinds.integer(-20, 19), "0",
         "The program's scheduling priority; 19 yields to everybody.", (EXEC,)),
+    Key("service", "spawners", "spawners", kinds.SPAWNERS, '"auto"',
+        "How many spawners may start the service's programs at a time. The first comes with the first connection, and "
+        "one more whenever those there are leave connections waiting again and again. \"auto\" allows as many as "
+        "there are processors, but at least 2 and at most 8.", (EXEC, NOWAIT)),
     Key("service", "environment", "environment", kinds.ENVIRONMENT, "{}",
         "Variables for the program. They are added to those of [defaults], name by name, and never shown in a "
         "message. Variables that superd sets itself are a fault.", (EXEC,)),
