@@ -77,7 +77,7 @@ class Acceptor:
         self.link = link
         self.clock = clock
         self.services: dict[int, Service] = {}
-        self.poller = Poller()
+        self.poller = Poller(self._crowded)
         self.timers = Timers()
         self.serving = False
         self._control_scope = trio.CancelScope()
@@ -328,6 +328,13 @@ class Acceptor:
             f"cannot accept: {os.strerror(error.errno or errno.EIO)}; tried again",
             service=listener.service.settings.name,
             listen=listener.name,
+        )
+
+    def _crowded(self, error: OSError) -> None:
+        self.log.log(
+            EventName.ERROR,
+            Level.ERR,
+            f"the kernel watches no more descriptors: {os.strerror(error.errno or errno.ENOSPC)}; tried again",
         )
 
     def _after(self) -> None:
