@@ -40,7 +40,7 @@ def main() -> NoReturn:
         verify_dropped(identity, from_root=from_root == "1")
     except SuperdError as error:
         sys.exit(f"superd: the acceptor kept a privilege: {error}")
-    resolver = Resolver()  # a thread, and the last
+    resolver = Resolver()  # threads, and the last
     # It starts nothing; and what somebody who took it over left behind could attack the next one, of the same user.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     link = Link(socket.socket(fileno=int(descriptor)), Role.ACCEPTOR, Role.MASTER)

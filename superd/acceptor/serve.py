@@ -315,7 +315,7 @@ class Acceptor:
         return [service.settings.forward for service in self.services.values() if service.settings.forward]
 
     def _ask_name(self, name: str, answer: Answer) -> None:
-        """Have a name looked up; the answer comes back from the resolver's thread into trio."""
+        """Have a name looked up; the answer comes back from the resolver's threads into trio."""
         self.resolver.ask(name, lambda *found: self._token.run_sync_soon(answer, *found))
 
     def _took(self, connections: int) -> None:

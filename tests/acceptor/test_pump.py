@@ -50,7 +50,7 @@ async def joined(
     before = set(os.listdir("/proc/self/fd"))
     client, near_client = client_pair()
     backend, near_backend = backend_pair()
-    poller, pipes = Poller([].append), Pipes(most)
+    poller, pipes = Poller(list[OSError]().append), Pipes(most)
     for sock in (client, near_client, backend, near_backend):
         sock.setblocking(False)
 
