@@ -27,6 +27,7 @@ from superd.wire.codec import encode_connection
 from superd.wire.messages import EPOCH_SHIFT, MAX_BATCH, Peer
 
 BACK_OFF_S = 0.1
+"""How long nothing is taken where the machine or this process is out of something."""
 
 # accept(2): errors of a connection that died while it waited, or of the network below it; the next may be fine.
 _IGNORED = frozenset(
@@ -263,9 +264,8 @@ class Accepting:
 
     def back_off(self, listener: Listener, error: OSError) -> None:
         """EMFILE, ENFILE, ENOBUFS, ENOMEM: leave the queue to the kernel for a moment, else we would spin."""
-        service = listener.service
         self._exhausted(listener, error)
-        self._dispatch.retry_later(service, lambda: None)
+        self._dispatch.pause(listener.service, BACK_OFF_S, "its listener could not be read")
 
 
 def _named_by(header: Header) -> tuple[Peer, str, int]:
