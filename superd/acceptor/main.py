@@ -13,10 +13,10 @@ import signal
 import socket
 import sys
 import time
-from functools import partial
 from typing import NoReturn
 
 from superd.acceptor.names import Resolver
+from superd.acceptor.reserve import Reserve
 from superd.errors import SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
@@ -49,7 +49,6 @@ def main() -> NoReturn:
 
     from superd.acceptor.serve import Acceptor
 
-    trio.run(
-        partial(Acceptor(link, time.time, resolver).serve), restrict_keyboard_interrupt_to_checkpoints=True
-    )
+    acceptor = Acceptor(link, time.time, resolver, Reserve())
+    trio.run(acceptor.serve, restrict_keyboard_interrupt_to_checkpoints=True)
     sys.exit(0)
