@@ -18,12 +18,14 @@ from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Arrival, Child, Listener, Service
 from superd.acceptor.timers import Timers
+from superd.kernel import arrivals
 from superd.policy.decision import UNIX, Client, Decision
 from superd.policy.engine import Engine
 from superd.policy.loops import answers_by_itself
 from superd.policy.proxy_header import Header
 from superd.policy.reason import Reason
 from superd.wire.codec import encode_connection
+from superd.wire.datagrams import MAX_DATAGRAM_BYTES
 from superd.wire.messages import EPOCH_SHIFT, MAX_BATCH, Peer
 
 BACK_OFF_S = 0.1
@@ -220,6 +222,18 @@ class Accepting:
         service.accepted += 1
         service.children[id_] = Child(id_, source, port)
         return id_, encode_connection(id_, peer), descriptor
+
+    def heard(self, listener: Listener) -> Iterator[arrivals.Arrival]:
+        """What a UDP listener has heard that is served in this process, up to a batch."""
+        for _ in range(MAX_BATCH):
+            try:
+                arrival = arrivals.receive(listener.sock, MAX_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.back_off(listener, error)
+                return
+            yield arrival
 
     # --- PROXY headers ---
 
