@@ -41,7 +41,7 @@ _PASSING = frozenset(
 )
 """connect(2): what may be otherwise in a moment. Everything else is an answer."""
 
-Reached = Callable[[socket.socket, Address], None]
+Reached = Callable[[socket.socket, Address, int], None]
 
 
 class Connecting:
@@ -49,7 +49,7 @@ class Connecting:
 
     Args:
         seconds: how long it may take in all.
-        reached: given the connected socket, which the poller watches, and the address.
+        reached: given the connected socket, which the poller watches, the address, and what the poller told of it.
         failed: told what was in the way.
         is_ready: asked before the addresses are tried, each time: False while the backend is known not to run.
     """
@@ -151,7 +151,7 @@ class Connecting:
         self._stop_timer()
         self._sock = None
         self._backends.reached(self._target, address)
-        self._reached(sock, address)
+        self._reached(sock, address, events)
 
     def _too_slow(self) -> None:
         self._timer = None

@@ -161,10 +161,22 @@ class Dispatch:
 
     def retry_later(self, service: Service, then: Callable[[], None], trouble: str = "") -> float:
         """Stand back after a failure, which status tells of; returns for how long."""
-        service.trouble = trouble
         service.failures += 1
         seconds = delay(service.failures)
+        self._rest(service, seconds, then, trouble)
+        return seconds
 
+    def pause(self, service: Service, seconds: float, trouble: str) -> None:
+        """Take nothing for a moment, through no fault of the service's: it does not count as a failure."""
+
+        def then() -> None:
+            if service.sent:  # before it paused
+                self.ensure_spawner(service)
+
+        if service.retry is None:
+            self._rest(service, seconds, then, trouble)
+
+    def _rest(self, service: Service, seconds: float, then: Callable[[], None], trouble: str) -> None:
         def again() -> None:
             service.retry = None
             then()
@@ -172,9 +184,9 @@ class Dispatch:
 
         if service.retry is not None:
             service.retry.cancel()
+        service.trouble = trouble
         service.retry = self._timers.after(seconds, again)
         self._poll(service)
-        return seconds
 
     def _lose_before(self, service: Service, id_: int | None) -> None:
         lost = []

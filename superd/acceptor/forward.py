@@ -132,7 +132,7 @@ class Forward:
         self._client.close()
         self._leave(Outcome.NEVER_STARTED)
 
-    def _reached(self, backend: socket.socket, address: Address) -> None:
+    def _reached(self, backend: socket.socket, address: Address, events: int) -> None:
         self._connecting = None
         self._forwards.log.log(
             EventName.CONNECTION,
@@ -148,7 +148,7 @@ class Forward:
         self._pump = Pump(self._client, backend, self._forwards.poller, self._forwards.pipes, self._over)
         self._arm()
         if self._introduce(backend):
-            self._pump.start()
+            self._pump.start(events)
 
     def _introduce(self, backend: socket.socket) -> bool:
         """Send the PROXY header, if the backend wants one; False when that was in vain."""

@@ -8,6 +8,7 @@ network would.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -23,12 +24,23 @@ from superd.acceptor.pump import BACKEND
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.timers import Timer, Timers
-from superd.kernel.arrivals import Arrival, receive
+from superd.kernel.arrivals import Arrival
 from superd.log import EventName, Level, Logger, Value
 from superd.policy.decision import Decision
 from superd.policy.outcome import Outcome
 from superd.wire.datagrams import MAX_DATAGRAM_BYTES
 from superd.wire.messages import MAX_BATCH
+
+_DROPPED = frozenset(
+    {
+        errno.EAGAIN,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EMSGSIZE,  # it is longer than the way to the backend takes
+        errno.EPERM,  # a firewall rule forbids it
+    }
+)
+"""send(2): one datagram is lost, as a network would lose it. Everything else ends its session."""
 
 Key = tuple[Listener, Any]
 
@@ -62,14 +74,7 @@ class Sessions:
 
     def hear(self, listener: Listener) -> None:
         """Take what a listener has heard, up to a batch."""
-        for _ in range(MAX_BATCH):
-            try:
-                arrival = receive(listener.sock, MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._accepting.back_off(listener, error)
-                return
+        for arrival in self._accepting.heard(listener):
             address = arrival.source
             session = self.open.get((listener, address)) or self._begin(listener, address)
             if session is not None:
@@ -180,10 +185,9 @@ class Session:
         self._received += len(arrival.payload)
         try:
             self._sock.send(arrival.payload)
-        except BlockingIOError:
-            pass  # dropped, as a network would
         except OSError as error:
-            self._broke(error)
+            if error.errno not in _DROPPED:
+                self._broke(error)
 
     def _answered(self) -> None:
         """Send what the backend has said to the client, up to a batch."""

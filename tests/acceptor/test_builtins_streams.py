@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 from attrs import define, field
@@ -193,6 +194,18 @@ async def test_a_service_that_is_no_longer_builtin_lets_its_clients_go() -> None
         assert here.shop.service.server is None
         assert client.recv(10) == b""
         assert here.outcomes() == ["stopped"]
+        client.close()
+
+
+@pytest.mark.parametrize("builtin", ["echo", "tcpmux"])
+@clocked
+async def test_who_has_gone_cannot_go_again(builtin: str) -> None:
+    async with place(builtin) as here:
+        client = here.connect()
+        (served,) = here.shop.service.served.values()
+        served.end(Outcome.STOPPED)
+        served.end(Outcome.IDLE)
+        assert (here.outcomes(), here.ended) == (["stopped"], 1)
         client.close()
 
 

@@ -266,3 +266,19 @@ async def test_after_failures_in_a_row_nothing_is_asked_for_until_the_delay_is_o
             nursery.cancel_scope.cancel()
         assert shop.dispatch.room(shop.service) == shop.credits
         assert shop.service.state is State.LISTENING
+
+
+@clocked
+async def test_a_pause_is_no_failure_and_what_was_sent_in_it_gets_its_spawner_afterwards() -> None:
+    with Workshop() as shop:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shop.timers.run, lambda: None)
+            shop.dispatch.pause(shop.service, 0.5, "out of something")
+            shop.dispatch.pause(shop.service, 60, "out of something")
+            send(shop, 1)  # accepted just before
+            resting = shop.dispatch.room(shop.service), shop.wanted, shop.service.trouble
+            assert resting == (0, 0, "out of something")
+            await trio.sleep(0.6)
+            assert (shop.wanted, shop.service.failures, shop.service.retry) == (1, 0, None)
+            nursery.cancel_scope.cancel()
+        assert arrived(shop) == [1]

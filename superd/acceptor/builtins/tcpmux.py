@@ -205,7 +205,9 @@ class Tcpmux:
             self.say(asking, REFUSED, Outcome.CLEAN)
 
     def say(self, asking: Asking, text: bytes, why: Outcome) -> None:
-        """Say a last word, and let the client go."""
+        """Say a last word, and let the client go, unless it has gone."""
+        if asking.arrival.id not in asking.arrival.listener.service.served:
+            return
         self._leave(asking)
         try:
             asking.sock.send(text, socket.MSG_NOSIGNAL)
