@@ -35,6 +35,7 @@ _HEAD = (
 )
 _FAITHFUL = {
     "standard_error": "socket",
+    "socket.dual_stack": True,
     "limits.max_connections": "infinity",
     "limits.max_connections_per_source": "infinity",
 }
