@@ -15,6 +15,7 @@ from superd.config.legacy.detect import Kind
 from superd.config.legacy.inetd.dialects import DIALECTS
 from superd.config.legacy.wishes import Wishes
 from superd.errors import Exit
+from superd.log.opening import JOURNAL_SOCKET, open_sink
 
 CONFIG_FILE = "/etc/inetd.conf"
 CONFIG_FOLDER = "/etc/inetd.d"
@@ -89,7 +90,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         per_source_per_min=options.C,
         hosts=(options.a,) if options.a else (),
         backlog=options.q or None,
-        settings={"log": "stderr"} if options.debug else {},
+        settings=_settings(options),
         files=together,
         beside=() if options.files else (CONFIG_FOLDER,),
         folder=folder_of(options),
@@ -114,7 +115,26 @@ def folder_of(options: argparse.Namespace) -> str:
 
 
 def _in_foreground(options: argparse.Namespace) -> bool:
-    return bool(options.debug or options.foreground)
+    """Whether it stays there: Debian's inetd does so too for a service manager that waits for its word."""
+    return bool(options.debug or options.foreground or os.environ.get("NOTIFY_SOCKET"))
+
+
+def _settings(options: argparse.Namespace) -> dict[str, object]:
+    """``[superd]``: a daemon in the background has no terminal to log to, and inetd had syslog."""
+    if options.debug:
+        return {"log": "stderr"}
+    return {"log": "syslog"} if not _in_foreground(options) and _wants_syslog() else {}
+
+
+def _wants_syslog() -> bool:
+    """Whether syslog answers, on a machine without a journal."""
+    if os.path.exists(JOURNAL_SOCKET):
+        return False
+    try:
+        os.close(open_sink("syslog")[1])
+    except OSError:
+        return False
+    return True
 
 
 def pid_file_of(options: argparse.Namespace) -> str:

@@ -34,7 +34,12 @@ def wishes(*words: str) -> Wishes:
         (("--debug", "--environment", "--resolve"), Wishes(settings={"log": "stderr"})),
     ],
 )  # fmt: skip
-def test_options_say_how_the_file_is_read(words: tuple[str, ...], expected: Wishes) -> None:
+def test_options_say_how_the_file_is_read(
+    words: tuple[str, ...], expected: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "NOTIFY_SOCKET", "/run/systemd/notify"
+    )  # in the background syslog is asked for, if it is there
     assert attrs.evolve(wishes(*words), usual=None, beside=(), folder="/") == expected
 
 
@@ -62,6 +67,16 @@ def test_in_the_foreground_programs_run_where_inetd_was_started(
     closed.mkdir(0o700)
     monkeypatch.chdir(closed)
     assert wishes("-i").folder == "/"
+
+
+def test_a_service_manager_that_waits_for_a_word_keeps_it_in_the_foreground(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir("/usr")
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    assert wishes().folder == "/usr"
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    assert wishes().folder == "/"
 
 
 @pytest.mark.parametrize("words", [("-p", "/x/pid"), ("-p/x/pid",), ("--pidfile=/x/pid",)])

@@ -96,7 +96,10 @@ def test_faults_of_netbsds_keys(text: str, reason: str) -> None:
         (line(type_="stream,2"), "NetBSD's inetd"),
         (line(type_="stream:dataready"), "NetBSD's inetd"),
         ("::1:ssh stream tcp6 nowait root /a a\n", "busybox's inetd"),
-        ("127.0.0.1:22 stream tcp4 nowait root /a a\n::1:22 stream tcp6 nowait root /a a\n", "GNU inetutils' inetd"),
+        (
+            "127.0.0.1:22 stream tcp4 nowait root /a a\n::1:22 stream tcp6 nowait root /a a\n",
+            "GNU inetutils' inetd",
+        ),
         (line(protocol="tcp6only"), "GNU inetutils' inetd"),
         ("# Copyright Sun Microsystems, Inc.\n" + line(), "the inetd of Solaris and illumos"),
         (line(program="/bin/busybox ftpd"), "busybox's inetd"),
