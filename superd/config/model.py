@@ -146,6 +146,7 @@ class SocketOptions:
     reuse_port: bool = False  # SO_REUSEPORT
     free_bind: bool = False  # IP_FREEBIND
     bind_to_device: str | None = None  # SO_BINDTODEVICE
+    dual_stack: bool | None = None  # of TCP on *: one socket for both families; None: as the mode has it
     tcp_congestion: str | None = None  # TCP_CONGESTION
     broadcast: bool | None = None  # SO_BROADCAST
     socket_user: str | None = None  # owner of a unix socket's file

@@ -176,6 +176,10 @@ _SOCKET = (
         "never shared.", (INET,)),
     Key("socket", "free_bind", "free_bind", kinds.BOOLEAN, "false",
         "Whether the address need not exist on this machine yet (IP_FREEBIND).", (INET,)),
+    Key("socket", "dual_stack", "dual_stack", kinds.BOOLEAN, "",
+        "Whether a TCP listener on * is one socket for both families, whose IPv4 clients programs see as "
+        "::ffff:192.0.2.1 (tcp46 of inetd). Unless given, it is one with mode = \"wait\" and \"always\" and one of "
+        "each family with \"nowait\".", (TCP,)),
     Key("socket", "bind_to_device", "bind_to_device", kinds.INTERFACE, "",
         "The only interface whose packets reach the listeners (SO_BINDTODEVICE).", (INET,)),
     Key("socket", "tcp_congestion", "tcp_congestion", kinds.ALGORITHM, "",
