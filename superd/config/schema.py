@@ -110,7 +110,8 @@ _SERVICE = (
         "Where the program's standard error goes: to superd's log line by line, to the socket as inetd has it, "
         "or nowhere.", (EXEC,)),
     Key("service", "runtime_max", "runtime_max_s", kinds.duration(low_s=0.001), '"infinity"',
-        "How long a child may run before it is ended."),
+        "How long a child may run before it is ended. What it leaves behind in a session of its own (a daemon) is "
+        "ended then at the latest, sooner where a connection older than its own may have been the one it came from."),
     Key("service", "idle_timeout", "idle_timeout_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long an instance may go without anything arriving and without an open connection before it is ended; "
         "the next to knock starts another. A connection of a builtin is ended when it has been idle that long, "

@@ -75,6 +75,46 @@ def verify_dropped(identity: Identity, *, from_root: bool = True) -> None:
     _verify_no_way_back(identity)
 
 
+def keep_only(kept: int, *, no_new_privs: bool) -> None:
+    """Give up every capability but some for good, and prove it; for a process that stays who it is.
+
+    They go from the bounding set too, or a root process would have them back at its next exec (capabilities(7)). An
+    ordinary user may not do that, and needs not: he gains nothing by exec once no_new_privs is set.
+
+    Args:
+        kept: a mask; what is not held is no error.
+        no_new_privs: whether no exec of this process and its children may grant anything.
+
+    Raises:
+        PrivilegeError: a step failed or the proof did; end the process.
+    """
+    before = linux.capget()
+    after = linux.Capabilities(before.effective & kept, before.permitted & kept, before.inheritable & kept)
+    try:
+        if before.effective >> linux.CAP_SETPCAP & 1:
+            _empty_bounding_set(but=kept)
+        linux.capset(after)
+        if no_new_privs:
+            linux.set_no_new_privs()
+    except OSError as error:
+        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
+    _verify_kept(before, after, kept)
+
+
+def _verify_kept(before: linux.Capabilities, after: linux.Capabilities, kept: int) -> None:
+    if linux.capget() != after:
+        raise PrivilegeError(f"capabilities are {linux.capget()} instead of {after}")
+    if before.effective >> linux.CAP_SETPCAP & 1 and linux.bounding_set() & ~kept:
+        raise PrivilegeError(f"the bounding set still holds {linux.bounding_set():#x}")
+    if before == after:
+        return
+    try:
+        linux.capset(before)
+    except OSError:
+        return
+    raise PrivilegeError("capabilities that were given up could be regained")
+
+
 def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: bool) -> None:
     """Say what is wrong while nothing has changed yet, clearer than the kernel's EPERM would."""
     if keep_capabilities and identity.uid != 0:
@@ -89,10 +129,10 @@ def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: boo
         raise PrivilegeError(f"only root can change the groups of {identity.user}: leave user and groups out")
 
 
-def _empty_bounding_set() -> None:
-    """Drop what is there: containers start with less, and may then lack CAP_SETPCAP without harm."""
+def _empty_bounding_set(but: int = 0) -> None:
+    """Drop what is there, ``but`` some: containers start with less, and may then lack CAP_SETPCAP without harm."""
     for capability in range(linux.LAST_CAP + 1):
-        if linux.capbset_read(capability):
+        if linux.capbset_read(capability) and not but >> capability & 1:
             linux.capbset_drop(capability)
 
 

@@ -33,6 +33,7 @@ from superd.master.policies import HostsWatch
 from superd.master.registry import Registry
 from superd.master.reload import brief, compare
 from superd.master.requests import ANSWERS
+from superd.master.rights import Rights
 from superd.master.services import Managed
 from superd.master.spawners import Spawners
 from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
@@ -92,6 +93,7 @@ class Master:
         self.stopping = False
         self._failure = ""
         self._ready: Callable[[], None] | None = ready
+        self._rights = Rights()
         self._notifier = Notifier(environ)
         self._adoptable = Adoptable(inherited_listeners(environ, os.getpid()))
         soft_nofile = _raise_nofile()
@@ -142,6 +144,8 @@ class Master:
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
         self._hosts.look()
+        kept = self._rights.settle(self.config)  # all that could be opened is open, and its owner named else
+        self.log.log(EventName.START, Level.INFO, f"the master keeps {kept}", pid=os.getpid())
         self.acceptor.start()
         if self._notifier.watchdog_s:
             self._say_alive()
@@ -296,6 +300,7 @@ class Master:
         ]
         faults: list[Fault] = [fault for one in prepared for fault in one.faults]
         faults += [fault for service in retuned for fault in self._registry.inspect(service)]
+        faults = self._rights.faults(config, faults)
         control = None
         try:
             if faults:

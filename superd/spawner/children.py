@@ -7,12 +7,14 @@ acknowledged. So nothing that ends while no acceptor listens is lost.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 from collections import deque
 
 from attrs import frozen
 
+from superd.spawner.strays import Strays
 from superd.wire.messages import MAX_BATCH, MAX_EVENTS, Ended, Event, Failed, Known, Peer, Report, Started
 
 PATIENCE_S = 0.004
@@ -35,9 +37,14 @@ class Child:
 
 
 class Children:
-    """Children by pid and by id, and the reports about them."""
+    """Children by pid and by id, and the reports about them.
 
-    def __init__(self) -> None:
+    Args:
+        strays: what the children leave behind, where the spawner adopts that.
+    """
+
+    def __init__(self, strays: Strays | None = None) -> None:
+        self._strays = strays
         self._by_pid: dict[int, Child] = {}
         self._by_id: dict[int, Child] = {}
         self._events: list[Event] = []
@@ -58,8 +65,16 @@ class Children:
     def find(self, id_: int) -> Child | None:
         return self._by_id.get(id_)
 
+    def has(self, pid: int) -> bool:
+        return pid in self._by_pid
+
     def all(self) -> list[Child]:
         return list(self._by_pid.values())
+
+    @property
+    def oldest(self) -> float:
+        """When the oldest child that lives began; infinity for none."""
+        return next((child.started for child in self._by_pid.values()), math.inf)
 
     def started(self, id_: int, pid: int, now: float, peer: Peer | None = None) -> None:
         """A child runs; an instance has no peer."""
@@ -75,17 +90,23 @@ class Children:
     def reap(self, now: float) -> list[int]:
         """Collect every child that has ended; returns their pids.
 
-        Descendants that daemons left behind are not ours to collect: they are the master's, the subreaper.
+        Descendants that daemons left behind are ours to collect where the spawner adopts them; else they are the
+        master's.
         """
         ended = []
-        while self._by_pid:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        while self._by_pid or self._strays is not None:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
             if pid == 0:
                 break
             child = self._by_pid.pop(pid, None)
             if child is not None:
                 ended.append(pid)
                 del self._by_id[child.id]
+                if self._strays is not None:
+                    self._strays.ended(child.started)
                 cpu = usage.ru_utime + usage.ru_stime
                 peak = self._peak_bytes(usage.ru_maxrss)
                 self._note(Ended(child.id, pid, status, cpu, peak, child.started, now), now)

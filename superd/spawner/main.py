@@ -22,6 +22,7 @@ from superd.config.model import Service
 from superd.errors import Exit, SuperdError
 from superd.kernel import linux, privileges, rlimits
 from superd.kernel.birth import Birth
+from superd.spawner.ending import adopt, adoption_wants
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
@@ -35,7 +36,9 @@ def main(birth: Birth) -> NoReturn:
     _forget(birth.descriptors())
     master = Link(birth.master, Role.SPAWNER, Role.MASTER)
     try:
+        proc = adoption_wants(birth.service)
         environment = _take_place(birth, parent)
+        adoption = adopt(birth.service, proc)
     except (OSError, SuperdError, ValueError) as error:
         master.post(SpawnerFailed(str(error)[:1000]))
         os._exit(1)
@@ -44,7 +47,7 @@ def main(birth: Birth) -> NoReturn:
     master.post(SpawnerReady())
     master.phase = Phase.SERVING
     try:
-        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners).run()
+        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners, adoption).run()
     except Exception as error:  # noqa: BLE001  a defect of ours: standard error leads nowhere here, the log does not
         master.post(SpawnerFailed(_defect(error)))
         os._exit(Exit.SOFTWARE)
