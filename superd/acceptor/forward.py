@@ -198,6 +198,7 @@ class Forward:
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
+            self._log_end(why, {}, 0, 0)
             self._client.close()
             self._leave(why)
         else:
@@ -208,6 +209,11 @@ class Forward:
         if pump is None:
             return
         fields: dict[str, Value] = {"by": by, "error": os.strerror(error)} if by else {}
+        self._log_end(outcome, fields, pump.up.moved, pump.down.moved)
+        pump.close(reset=reset)
+        self._leave(outcome)
+
+    def _log_end(self, outcome: Outcome, fields: dict[str, Value], received: int, sent: int) -> None:
         self._forwards.log.log(
             EventName.END,
             Level.INFO,
@@ -216,12 +222,10 @@ class Forward:
             id=format(self._id, "x"),
             outcome=outcome.value,
             **fields,
-            received=pump.up.moved,
-            sent=pump.down.moved,
+            received=received,
+            sent=sent,
             duration=round(trio.current_time() - self._began, 3),
         )
-        pump.close(reset=reset)
-        self._leave(outcome)
 
     def _leave(self, outcome: Outcome) -> None:
         for timer in (self._idle, self._lifetime):

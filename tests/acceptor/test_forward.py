@@ -150,6 +150,7 @@ async def test_what_is_still_connecting_can_be_ended() -> None:
         served.end(Outcome.STOPPED)
         assert await read_to_end(client) == b""
         assert one.shop.service.served == {}
+        assert "outcome=stopped received=0 sent=0" in await one.ended()
 
 
 @in_trio
