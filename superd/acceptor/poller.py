@@ -20,7 +20,7 @@ LINGER_S = 0.001
 TURN_S = 0.01
 """… and for how long at the most, if there is always more."""
 
-NAP_S = 0.001
+NAP_S = 0.0003
 """How long a busy acceptor lets connections gather."""
 
 FIRST_TRIAL_S, LAST_TRIAL_S = 0.05, 1.0
