@@ -55,6 +55,8 @@ class Dialect:
         has_udp_nowait: whether a datagram may start a child of its own.
         builtins: what it serves by itself beside echo, discard, chargen, daytime and time.
         is_prefix: whether words need only begin with wait or nowait.
+        unix_mode: the permission bits of a unix socket's file, where the line gives none.
+        line_bytes: how much of a line it read at once; the rest was another line to it. 0: any length.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Dialect:
     builtins: tuple[str, ...] = ()
     is_prefix: bool = False
     unix_mode: str = field(default="")
+    line_bytes: int = 0
 
 
 def _families(*rows: str) -> dict[str, str]:
@@ -97,6 +100,7 @@ DIALECTS: Mapping[str, Dialect] = {
             _families("tcp 4+6", "tcp4 4", "tcp6 6", "tcp46 46"),
             accounts=Accounts.DOT_FIRST,
             rate_per_min=256,
+            line_bytes=1024,
         ),
         Dialect(
             "openbsd",
@@ -105,6 +109,7 @@ DIALECTS: Mapping[str, Dialect] = {
             accounts=Accounts.DOT_FIRST,
             rate_per_min=256,
             tcpd_folder="/usr/libexec",
+            line_bytes=1024,
         ),
         Dialect(
             "freebsd",
@@ -132,6 +137,7 @@ DIALECTS: Mapping[str, Dialect] = {
             tcpd_folder="/usr/libexec",
             has_ipsec=True,
             builtins=("tcpmux",),
+            line_bytes=1024,
         ),
         Dialect(
             "gnu",
@@ -168,6 +174,7 @@ DIALECTS: Mapping[str, Dialect] = {
             has_unix=False,
             tcpd_folder="/usr/libexec",
             builtins=("tcpmux",),
+            line_bytes=1024,
         ),
     )
 }

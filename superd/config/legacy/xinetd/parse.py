@@ -9,7 +9,7 @@ Source: xinetd.conf(5); parse.c and parsesup.c of xinetd 2.3.15.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import evolve, field, frozen, mutable
 
@@ -77,8 +77,11 @@ def parse(file: str, content: bytes) -> Parsed:
     """Parse one file. Never fails: what cannot be read is among the remarks."""
     lines = lines_of(file, content)
     texts = [line.text.strip(_BLANKS) for line in lines]
-    used = [number for number, text in enumerate(texts) if text and text[0] != "#"]
+    marked = [number for number, text in enumerate(texts) if text and text[0] != "#"]
+    used = [number for number in marked if len(texts[number]) <= MAX_LINE]
     reader = _Reader([lines[number] for number in used], [texts[number] for number in used])
+    if len(used) < len(marked):
+        _leave_out((line.origin for line in lines if len(line.text) > MAX_LINE), reader)
     _remark_on_characters(file, lines, reader)
     stanzas = []
     while (line := reader.take()) is not None:
@@ -89,6 +92,12 @@ def parse(file: str, content: bytes) -> Parsed:
         Comment(line.origin, text[1:]) for line, text in zip(lines, texts, strict=True) if text[:1] == "#"
     ]
     return Parsed(tuple(stanzas), tuple(comments), tuple(reader.remarks))
+
+
+def _leave_out(long: Iterable[Origin], reader: _Reader) -> None:
+    for origin in long:
+        short = evolve(origin, text=origin.text[:40] + "…")
+        reader.fault(short, f"longer than {MAX_LINE} characters; left out")
 
 
 def _remark_on_characters(file: str, lines: Sequence[Line], reader: _Reader) -> None:
@@ -126,15 +135,11 @@ class _Reader:
         return self.texts[self._next] if self._next < len(self.texts) else None
 
     def take(self) -> Origin | None:
-        """The next line; too long ones are reported and left out."""
-        while self._next < len(self.lines):
-            origin = self.lines[self._next].origin
-            self._next += 1
-            if len(origin.text) <= MAX_LINE:
-                return origin
-            short = evolve(origin, text=origin.text[:40] + "…")
-            self.fault(short, f"longer than {MAX_LINE} characters; left out")
-        return None
+        """The next line; None at the end."""
+        if self._next == len(self.lines):
+            return None
+        self._next += 1
+        return self.lines[self._next - 1].origin
 
     def closes_here(self) -> bool:
         """Whether a closing brace comes before the next stanza begins."""
