@@ -72,11 +72,20 @@ class Acceptor:
         clock: wall clock for the log, seconds since the epoch.
         resolver: looks host names up.
         reserve: descriptors for what the master sends, and for who asks for the state.
+        warnings: what is to be logged as soon as there is a log.
     """
 
-    def __init__(self, link: Link, clock: Callable[[], float], resolver: Resolver, reserve: Reserve) -> None:
+    def __init__(
+        self,
+        link: Link,
+        clock: Callable[[], float],
+        resolver: Resolver,
+        reserve: Reserve,
+        warnings: Sequence[str] = (),
+    ) -> None:
         self.resolver = resolver
         self.reserve = reserve
+        self._warnings = warnings
         self.link = link
         self.clock = clock
         self.services: dict[int, Service] = {}
@@ -94,6 +103,8 @@ class Acceptor:
         self._assemble(settings.message)
         async with trio.open_nursery() as self._nursery:
             self._settings(settings.message, settings.descriptors)
+            for warning in self._warnings:
+                self.log.log(EventName.WARNING, Level.WARNING, warning)
             self.poller.watch(self.link.fileno(), self._from_master)
             self._nursery.start_soon(self.poller.run, self._after)
             self._nursery.start_soon(self.timers.run, self._after)

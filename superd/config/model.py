@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from attrs import Factory, field, frozen
 
+from superd.config.sandbox import Sandbox
 from superd.errors import Fault
 from superd.policy.rules import Access, Limits, ProxyProtocol
 
@@ -23,7 +24,7 @@ SESSION_IDLE_S = 60.0
 INFINITY = -1
 """What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
 
-_LIMITS, _ACCESS, _PROXY_PROTOCOL = Limits(), Access(), ProxyProtocol()
+_LIMITS, _ACCESS, _PROXY_PROTOCOL, _SANDBOX = Limits(), Access(), ProxyProtocol(), Sandbox()
 
 
 class Mode(StrEnum):
@@ -208,6 +209,7 @@ class Service:
     access: Access = _ACCESS
     proxy_protocol: ProxyProtocol = _PROXY_PROTOCOL
     socket: SocketOptions = SocketOptions()
+    sandbox: Sandbox = _SANDBOX
     source_file: str = field(default="", eq=False)
 
     @property

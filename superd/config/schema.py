@@ -25,7 +25,9 @@ from superd.config.keys import (
     Nested,
 )
 from superd.config.model import Builtin, Mode, SocketOptions, StandardError
+from superd.config.sandbox import Sandbox
 from superd.config.schema_policy import ACCESS, LIMITS, PROXY_PROTOCOL
+from superd.config.schema_sandbox import SANDBOX
 from superd.policy.rules import Access, Limits, ProxyProtocol
 
 _GIB = 1 << 30
@@ -199,7 +201,16 @@ _SOCKET = (
         "Whether the program may see who is at the other end (SO_PASSCRED).", (UNIX,)),
 )  # fmt: skip
 
-KEYS: tuple[Key, ...] = (*_SUPERD, *_SERVICE, *_RESOURCES, *LIMITS, *ACCESS, *PROXY_PROTOCOL, *_SOCKET)
+KEYS: tuple[Key, ...] = (
+    *_SUPERD,
+    *_SERVICE,
+    *_RESOURCES,
+    *LIMITS,
+    *ACCESS,
+    *PROXY_PROTOCOL,
+    *_SOCKET,
+    *SANDBOX,
+)
 """Every key, in the order of the man page."""
 
 NESTED = (
@@ -211,6 +222,7 @@ NESTED = (
         "proxy_protocol", ProxyProtocol(), "THE PROXY PROTOCOL", "The proxies in front of it.", tunable=True
     ),
     Nested("socket", SocketOptions(), "SOCKET OPTIONS", "Options of its listening sockets."),
+    Nested("sandbox", Sandbox(), "THE SANDBOX OF A SERVICE", "What its programs may do."),
 )
 """Every table inside a service, in the same order."""
 
@@ -229,6 +241,6 @@ LATER: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(OF_SERVICE, frozenset()),
     "": frozenset({"grants"}),
     "superd": frozenset({"metrics", "bind_socket"}),
-    "service": frozenset({"handler", "sandbox"}),
+    "service": frozenset({"handler"}),
 }
 """Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""

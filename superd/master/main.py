@@ -144,8 +144,7 @@ class Master:
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
         self._hosts.look()
-        kept = self._rights.settle(self.config)  # all that could be opened is open, and its owner named else
-        self.log.log(EventName.START, Level.INFO, f"the master keeps {kept}", pid=os.getpid())
+        self._rights.settle(self.config)  # all that could be opened is open; where not, the owner is named
         self.acceptor.start()
         if self._notifier.watchdog_s:
             self._say_alive()
@@ -180,6 +179,7 @@ class Master:
             config=self.config_file,
             pid=os.getpid(),
             user=self.acceptor.identity.user,
+            capabilities=self._rights.kept,
         )
         self._notifier.ready(self.serving)
         ready, self._ready = self._ready, None

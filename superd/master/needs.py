@@ -4,8 +4,8 @@ What is always kept is what a super-server is for, so that no ordinary reload ne
 setting asks for it. CAP_SYS_PTRACE is not: with it the process that has a port could be named at any time, but it is a
 way into every process of the machine.
 
-A program of root expects all that root has, and gets from the master what that kept. So one such service has the master
-keep everything.
+A program can have no more than the master kept: its bounding set is cut out of the master's. A program of root expects
+all that root has, so one such service has the master keep everything.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from attrs import frozen
 
 from superd.config.capabilities import Capability
 from superd.config.model import Config, Mode, Service, SuperdSettings
+from superd.config.sandbox import Profile, ProtectHome, ProtectProc, ProtectSystem, Sandbox, effective
 
 
 @frozen
@@ -23,12 +24,13 @@ class Need:
     """One capability, and what needs it.
 
     Args:
+        capability: None: that executing a file may grant privileges.
         why: completes "the master keeps it, since …".
         key: the key that asks for it, below its service or ``[superd]``; empty: superd itself does.
         service: the service that asks for it.
     """
 
-    capability: Capability
+    capability: Capability | None
     why: str
     key: str = ""
     service: Service | None = None
@@ -140,6 +142,43 @@ _OF_SERVICES = (
 )
 
 
+@frozen
+class _SandboxRow:
+    """A key of ``[sandbox]`` that takes a capability while the sandbox is being built."""
+
+    capability: Capability
+    why: str
+    keys: tuple[str, ...]
+
+
+_NOT_ASKED = (None, False, (), ProtectSystem.NO, ProtectHome.NO, ProtectProc.DEFAULT)
+"""What a key says that asks for nothing."""
+
+_MOUNTING = (
+    "private_tmp",
+    "private_devices",
+    "private_pids",
+    "private_network",
+    "private_users",
+    "protect_system",
+    "protect_home",
+    "protect_kernel_tunables",
+    "protect_kernel_modules",
+    "protect_control_groups",
+    "protect_proc",
+    "read_only_paths",
+    "read_write_paths",
+    "inaccessible_paths",
+    "no_exec_paths",
+)
+
+_OF_SANDBOXES = (
+    _SandboxRow(Capability.CAP_SYS_ADMIN, "namespaces and mounts are privileged", _MOUNTING),
+    _SandboxRow(Capability.CAP_NET_ADMIN, "the loopback interface is switched on", ("private_network",)),
+    _SandboxRow(Capability.CAP_SETFCAP, "root is one of the users that are mapped", ("private_users",)),
+)
+
+
 def needs(config: Config, roots: Container[str]) -> Iterator[Need]:
     """Yield all that a configuration needs; a capability comes once for each thing that needs it.
 
@@ -149,14 +188,12 @@ def needs(config: Config, roots: Container[str]) -> Iterator[Need]:
     yield from ALWAYS
     yield from _of_settings(config.settings)
     for service in config.services.values():
-        if not service.enabled:
-            continue
-        if service.name in roots:
-            for capability in Capability:
-                yield Need(capability, "its programs are root's and get what superd has", "user", service)
-        yield from (
-            Need(row.capability, row.why, row.key, service) for row in _OF_SERVICES if row.asks(service)
-        )
+        if service.enabled:
+            yield from (
+                Need(row.capability, row.why, row.key, service) for row in _OF_SERVICES if row.asks(service)
+            )
+        if service.enabled and service.exec:
+            yield from _of_programs(service, is_root=service.name in roots)
 
 
 def _of_settings(settings: SuperdSettings) -> Iterator[Need]:
@@ -165,3 +202,28 @@ def _of_settings(settings: SuperdSettings) -> Iterator[Need]:
             yield Need(Capability.CAP_CHOWN, "the control socket is given to that group", key)
     if settings.log.startswith("/"):
         yield Need(Capability.CAP_DAC_OVERRIDE, "the log may be another user's when it is opened anew", "log")
+
+
+def _of_programs(service: Service, *, is_root: bool) -> Iterator[Need]:
+    """What a service's programs may have, and what it takes to build their sandbox."""
+    sandbox = effective(service.sandbox, is_root)
+    for row in _OF_SANDBOXES:
+        for key in row.keys:
+            if getattr(sandbox, key) not in _NOT_ASKED:
+                yield Need(row.capability, row.why, _written(service.sandbox, key, is_root), service)
+    key = _written(service.sandbox, "capability_bounding_set", is_root)
+    for name in sandbox.capability_bounding_set or ():
+        yield Need(Capability[name], "its programs may have it", key, service)
+    if not sandbox.no_new_privileges:
+        key = _written(service.sandbox, "no_new_privileges", is_root)
+        yield Need(None, "its programs may execute files that grant privileges", key, service)
+        yield Need(Capability.CAP_SYS_ADMIN, "its filters are loaded without no_new_privs", key, service)
+
+
+def _written(sandbox: Sandbox, key: str, is_root: bool) -> str:
+    """The key that made a sandbox what it is: itself, or what says so for all that are not written."""
+    if getattr(sandbox, key) is not None:
+        return f"sandbox.{key}"
+    if sandbox.dynamic_user:
+        return "sandbox.dynamic_user"
+    return "user" if is_root and sandbox.profile is Profile.DEFAULT else "sandbox.profile"

@@ -36,27 +36,34 @@ def _is_root(user: str) -> bool:
 
 
 class Rights:
-    """What the master holds, and what it gave up."""
+    """What the master holds, and what it gave up.
+
+    Attributes:
+        kept: what it holds, in words, for the log.
+    """
 
     def __init__(self) -> None:
+        self.kept = "all"
         self._given_up = 0
+        self._no_new_privs = False
 
-    def settle(self, config: Config) -> str:
-        """Give up what a configuration does not need; returns what is kept, to be told.
+    def settle(self, config: Config) -> None:
+        """Give up what a configuration does not need.
 
         Raises:
             PrivilegeError: it could not be given up.
         """
         held = linux.capget().permitted
-        service = next(iter(sorted(roots(config))), "")
-        wanted = _mask(need.capability for need in needs(config, roots(config)))
-        if service:
-            wanted |= held  # whatever this kernel knows
-        self._given_up = held & ~wanted
-        privileges.keep_only(wanted, no_new_privs=not service)
-        if service:
-            return f"all capabilities, for programs of root ({service})"
-        return " ".join(_names(held & wanted)) or "no capability"
+        wanted = tuple(needs(config, roots(config)))
+        kept = _mask(need.capability for need in wanted)
+        is_all = kept == _mask(Capability)
+        if is_all:
+            kept |= held  # whatever a newer kernel has
+        self._given_up = held & ~kept
+        self._no_new_privs = all(need.capability is not None for need in wanted)
+        privileges.keep_only(kept, no_new_privs=self._no_new_privs)
+        names = " ".join(capability.name for capability in Capability if (held & kept) >> capability & 1)
+        self.kept = f"all, {_reason(wanted)}" if is_all else names or "none"
 
     def faults(self, config: Config, others: Sequence[Fault] = ()) -> list[Fault]:
         """Why a configuration cannot be put into force without a restart: one fault a key.
@@ -66,18 +73,32 @@ class Rights:
         """
         lacking: dict[tuple[str, str], list[Need]] = {}
         for need in needs(config, roots(config)):
-            if self._given_up >> need.capability & 1:
+            if self._lacks(need):
                 lacking.setdefault((need.service.name if need.service else "", need.key), []).append(need)
         own = [_fault(config, several) for several in lacking.values()]
         explained = {fault.service for fault in own if fault.service}
         return [*own, *(fault for fault in others if fault.service not in explained)]
 
+    def _lacks(self, need: Need) -> bool:
+        if need.capability is None:
+            return self._no_new_privs
+        return bool(self._given_up >> need.capability & 1)
+
+
+def _reason(wanted: Iterable[Need]) -> str:
+    """Which service has the master keep everything: the first that may have what is nobody's business else."""
+    need = next(need for need in wanted if need.capability is Capability.CAP_SYS_BOOT)
+    return f"for services.{need.service.name}.{need.key}" if need.service else ""
+
 
 def _fault(config: Config, lacking: list[Need]) -> Fault:
     need = lacking[0]
-    several = len(lacking) > 1
-    what = f"{len(lacking)} capabilities" if several else need.capability.name
-    problem = f"it takes {what}, which superd gave up when nothing needed {'them' if several else 'it'}"
+    names = {
+        one.capability.name if one.capability is not None else "files that grant privileges"
+        for one in lacking
+    }
+    what = f"{len(names)} privileges" if len(names) > 2 else " and ".join(sorted(names))
+    problem = f"it takes {what}, which superd gave up when nothing needed it"
     fault = Fault(config.files[0], f"superd.{need.key}", problem, "restart superd")
     if need.service is None:
         return fault
@@ -85,12 +106,8 @@ def _fault(config: Config, lacking: list[Need]) -> Fault:
     return evolve(fault, file=need.service.source_file, key=f"services.{name}.{need.key}", service=name)
 
 
-def _mask(capabilities: Iterable[Capability]) -> int:
+def _mask(capabilities: Iterable[Capability | None]) -> int:
     mask = 0
     for capability in capabilities:
-        mask |= 1 << capability
+        mask |= 0 if capability is None else 1 << capability
     return mask
-
-
-def _names(mask: int) -> list[str]:
-    return [capability.name for capability in Capability if mask >> capability & 1]

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from superd.config.capabilities import Capability
 from superd.config.model import (
+    Builtin,
     Config,
     Listen,
     Mode,
@@ -18,8 +19,9 @@ from superd.config.model import (
     SocketOptions,
     SuperdSettings,
 )
+from superd.config.sandbox import Profile, ProtectHome, Sandbox
 from superd.kernel.linux import LAST_CAP
-from superd.master.needs import ALWAYS, needs
+from superd.master.needs import ALWAYS, Need, needs
 
 BASE = {need.capability for need in ALWAYS}
 TCP = Listen("tcp://*:80", Scheme.TCP, "*", 80)
@@ -30,15 +32,28 @@ DATAGRAM = Listen("unix-dgram:///run/x/y", Scheme.UNIX_DGRAM, path="/run/x/y")
 PLAIN = Service("x", (TCP,), exec=("/bin/cat",), user="daemon")
 
 
-def asked(service: Service, settings: SuperdSettings = SuperdSettings(), *, root: bool = False) -> set[str]:  # noqa: B008
+SETTINGS = SuperdSettings()
+
+
+def asked(service: Service, settings: SuperdSettings = SETTINGS, *, root: bool = False) -> set[str]:
+    found = (need.capability for need in needed(service, settings, root=root))
+    return {capability.name for capability in found if capability is not None}
+
+
+def needed(service: Service, settings: SuperdSettings = SETTINGS, *, root: bool = False) -> list[Need]:
+    """What a configuration of one service needs beyond what always is."""
     config = Config(settings, {service.name: service}, files=("/etc/superd.toml",))
-    found = {need.capability for need in needs(config, {service.name} if root else ())}
-    return {capability.name for capability in found - BASE}
+    found = needs(config, {service.name} if root else ())
+    return [need for need in found if need.capability not in BASE]
+
+
+def grants_by_exec(service: Service, *, root: bool = False) -> bool:
+    return any(need.capability is None for need in needed(service, root=root))
 
 
 def test_an_ordinary_service_needs_nothing_beyond_what_superd_is_for() -> None:
     assert asked(PLAIN) == set()
-    names = {capability.name for capability in BASE}
+    names = {need.capability.name for need in ALWAYS if need.capability is not None}
     assert names == {
         "CAP_SETUID",
         "CAP_SETGID",
@@ -79,6 +94,46 @@ def test_each_setting_brings_what_it_takes(change: dict[str, Any], capabilities:
 def test_a_service_of_root_needs_all_there_is() -> None:
     assert asked(PLAIN, root=True) == {capability.name for capability in set(Capability) - BASE}
     assert asked(evolve(PLAIN, enabled=False), root=True) == set()
+    assert grants_by_exec(PLAIN, root=True) and not grants_by_exec(PLAIN)
+    assert {need.key for need in needed(PLAIN, root=True)} == {"user"}
+
+
+def test_a_service_of_root_that_is_held_to_less_needs_less() -> None:
+    sandbox = Sandbox(capability_bounding_set=("CAP_SETUID", "CAP_SYS_TIME"), no_new_privileges=True)
+    service = evolve(PLAIN, sandbox=sandbox)
+    assert asked(service, root=True) == {"CAP_SYS_TIME"}
+    assert not grants_by_exec(service, root=True)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "capabilities", "key"),
+    [
+        (Sandbox(ambient_capabilities=("CAP_NET_RAW",)), {"CAP_NET_RAW"}, "sandbox.profile"),
+        (Sandbox(private_tmp=True), {"CAP_SYS_ADMIN"}, "sandbox.private_tmp"),
+        (Sandbox(protect_home=ProtectHome.TMPFS), {"CAP_SYS_ADMIN"}, "sandbox.protect_home"),
+        (Sandbox(protect_home=ProtectHome.NO), set(), ""),
+        (Sandbox(read_only_paths=("/srv",)), {"CAP_SYS_ADMIN"}, "sandbox.read_only_paths"),
+        (Sandbox(private_network=True), {"CAP_SYS_ADMIN", "CAP_NET_ADMIN"}, "sandbox.private_network"),
+        (Sandbox(no_new_privileges=False), {"CAP_SYS_ADMIN"}, "sandbox.no_new_privileges"),
+    ],
+)
+def test_a_sandbox_takes_what_it_is_built_with(sandbox: Sandbox, capabilities: set[str], key: str) -> None:
+    service = evolve(PLAIN, sandbox=sandbox)
+    assert asked(service) == capabilities
+    assert {need.key for need in needed(service)} == ({key} if key else set())
+    assert asked(evolve(service, exec=(), builtin=Builtin.ECHO)) == set(), "nothing is started for it"
+
+
+def test_without_a_profile_there_is_nothing_to_hold_programs_back() -> None:
+    service = evolve(PLAIN, sandbox=Sandbox(profile=Profile.NONE))
+    assert asked(service) == {capability.name for capability in set(Capability) - BASE}
+    assert grants_by_exec(service)
+
+
+def test_the_strict_profile_is_built_by_few_and_leaves_none() -> None:
+    service = evolve(PLAIN, sandbox=Sandbox(profile=Profile.STRICT))
+    assert asked(service) == {"CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SETFCAP"}
+    assert not grants_by_exec(service)
 
 
 def test_the_kernel_knows_no_capability_that_has_no_name_here() -> None:

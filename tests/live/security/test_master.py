@@ -51,8 +51,8 @@ def test_the_master_keeps_what_its_services_need_and_cannot_get_more(address: st
         for name in ("CapPrm", "CapEff", "CapBnd"):
             assert mask(superd.master_pid, name) == bits(BASE), name
         assert status_of(superd.master_pid)["NoNewPrivs"] == "1"
-        told = superd.wait_for("start", message=re.compile("the master keeps"))["message"]
-        assert set(told.split("keeps ")[1].split()) == {capability.name for capability in BASE}
+        told = superd.wait_for("start")["capabilities"]
+        assert set(told.split()) == {capability.name for capability in BASE}
         assert exchange(address, 7, b"x") == b"x"
 
 
@@ -62,7 +62,7 @@ def test_with_a_service_of_root_the_master_keeps_all_and_says_so(address: str) -
         assert mask(superd.master_pid, "CapEff") & everything == mask(superd.master_pid, "CapPrm")
         assert mask(superd.master_pid, "CapEff") & ~bits(BASE)
         assert status_of(superd.master_pid)["NoNewPrivs"] == "0"
-        superd.wait_for("start", message=re.compile(r"keeps all capabilities, for programs of root \(echo\)"))
+        assert superd.wait_for("start")["capabilities"] == "all, for services.echo.user"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_with_a_service_of_root_the_master_keeps_all_and_says_so(address: str) -
         ("nice = -5", "daemon", "nice", "CAP_SYS_NICE"),
         ('root_directory = "/"', "daemon", "root_directory", "CAP_SYS_CHROOT"),
         ("socket.mark = 7", "daemon", "socket.mark", "CAP_NET_ADMIN"),
-        ("", "root", "user", "capabilities"),
+        ("", "root", "user", "privileges"),
     ],
 )
 def test_a_reload_that_needs_what_was_given_up_changes_nothing_and_says_so(
