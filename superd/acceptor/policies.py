@@ -122,9 +122,12 @@ class Policies:
     def forget(self, service: Service) -> None:
         """A service is gone."""
         ruled = self._ruled.pop(service.id, None)
-        if ruled is not None and ruled.expiry is not None:
+        if ruled is None:
+            return
+        if ruled.expiry is not None:
             ruled.expiry.cancel()
-        self._names.update()
+        if self._names_of(ruled):
+            self._names.update()
 
     # --- what an administrator says ---
 
@@ -212,6 +215,7 @@ class Policies:
             self._leave(ruled)
             rules = self._rules(ruled, ruled.tuning)
         engine = service.engine
+        named = self._names_of(ruled)
         engine.retune(*rules, monotonic_ns())
         service.banner_denied = policy.banner_denied.encode()
         service.banner_limited = policy.banner_limited.encode()
@@ -220,11 +224,14 @@ class Policies:
         service.quotes = split_quotes(policy.banner) if is_quotes else ()
         ruled.calendar = Calendar(tuple(map(parse_hours, engine.access_rules.hours)))
         self._arm_expiry(ruled)
-        self._names.update()
+        if named != self._names_of(ruled):  # every service's would be gone through, and most name nobody
+            self._names.update()
         for name in engine.access.names:
             engine.access.resolved(name, self._names.known(name))
         self._settle(ruled)
-        self._start_ticking()
+        if not self._ticking and _asks_clock(ruled):
+            self._ticking = True
+            self._tick()
 
     def _arm_expiry(self, ruled: Ruled) -> None:
         if ruled.expiry is not None:
@@ -275,11 +282,6 @@ class Policies:
                 self._settle(ruled)
 
     # --- hours and load ---
-
-    def _start_ticking(self) -> None:
-        if not self._ticking and any(map(_asks_clock, self._ruled.values())):
-            self._ticking = True
-            self._tick()
 
     def _tick(self) -> None:
         asking = [ruled for ruled in self._ruled.values() if _asks_clock(ruled)]

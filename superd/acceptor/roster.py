@@ -118,14 +118,15 @@ class Roster:
             if service.work is not None:
                 service.work.close()
             del self._services[service.id]
-            self._servers.gone()
+            self._servers.gone(service)
 
     def _faulty(self, message: ServiceFaulty, _: list[int]) -> None:
         service = self._services.get(message.service)
         if service is None:
             service = self._add(message)
         self._servers.leave(service)
-        service.settings, service.fault = message.settings, message.reason
+        self._servers.replace(service, message.settings)
+        service.fault = message.reason
         self._entrances.close(service)
         self.end_instance(service)
 
