@@ -29,8 +29,7 @@ from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_
 from superd.config.files import decoded, parse_toml, read_stream, read_trusted, read_trusted_bytes
 from superd.config.findings import Place, RejectedError, toml_key
 from superd.config.forward_checks import check_loops
-from superd.config.legacy.carried import Carried, LegacyError
-from superd.config.legacy.foreign import read_foreign, told
+from superd.config.legacy.carried import Carried, LegacyError, told
 from superd.config.legacy.wishes import Wishes
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
@@ -172,6 +171,8 @@ def _read_main(
         content = _content(path, stdin, system=system)
         return _Document(place, parse_toml(decoded(content)), _MAIN)
     except RejectedError as error:
+        from superd.config.legacy.foreign import read_foreign  # only now: it brings every importer with it
+
         try:
             carried = read_foreign(place.file, content, wishes, system=system)
         except LegacyError as failure:
