@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from time import monotonic_ns
 
 from superd.acceptor.accept import Accepting, fixed_local
@@ -128,8 +129,8 @@ class Entrances:
         if service.is_nowait:
             hear = service.hears or self._datagrams.read
             take = hear if listener.datagram else self._accepting.accept
-            return lambda: take(listener)
-        return lambda: self._instances.woken(listener)
+            return partial(take, listener)
+        return partial(self._instances.woken, listener)
 
 
 def _hears_everybody(service: Service) -> bool:

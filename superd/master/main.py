@@ -137,8 +137,7 @@ class Master:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STEERING)
         for warning in self.config.warnings:
             self.log.log(EventName.WARNING, Level.WARNING, str(warning))
-        for service in self.config.services.values():
-            self._registry.add(service, self._adoptable)
+        self._registry.add(self.config.services.values(), self._adoptable)
         for address in self._adoptable.close():
             self.log.log(
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address

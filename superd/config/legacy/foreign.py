@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from attrs import evolve, field, mutable
@@ -18,11 +17,8 @@ from superd.config.legacy.importers import IMPORTERS, read_all
 from superd.config.legacy.inetd.dialects import DIALECTS
 from superd.config.legacy.surroundings import Surroundings, entries, no_addresses, this_machine
 from superd.config.legacy.wishes import Wishes
-from superd.config.places import CONFIG_FILE
-from superd.errors import Fault
 
 _LEFT_OVER = "not read, since an editor or a package left it behind; name it if it is meant"
-_TOLD = (Fate.FAULT, Fate.NOT_CARRIED)
 
 
 def read_foreign(file: str, content: bytes, wishes: Wishes, *, system: bool) -> Carried | None:
@@ -125,17 +121,3 @@ def _surroundings(*, system: bool) -> Surroundings:
 
 def _any_port(name: str, transport: Literal["tcp", "udp"]) -> int | None:
     return 0
-
-
-def told(carried: Carried | None) -> Iterator[Fault]:
-    """Warnings: whose file it is and how it is converted, and each line that makes no service."""
-    if carried is None:
-        return
-    files = " ".join(map(shlex.quote, carried.files[:1]))
-    remedy = f"convert it with: superctl import -o {CONFIG_FILE} {files}"
-    yield Fault(carried.files[0], "", f"read as {carried.dialect} reads it", remedy)
-    for remark in carried.remarks:
-        if remark.fate in _TOLD:
-            yield Fault(
-                str(remark.origin), "", f"{remark.fate}: {remark.reason}", service=remark.service or None
-            )
