@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 from attrs import Factory, field, frozen
@@ -68,13 +69,17 @@ class EventName(StrEnum):
 
 
 _RESERVED = frozenset({"time", "level", "event", "message"})
-_is_key = re.compile(r"[a-z][a-z0-9_]{0,47}").fullmatch
+
+
+@cache  # there are as many keys as the code knows
+def _is_key(key: str) -> bool:
+    return key not in _RESERVED and re.fullmatch(r"[a-z][a-z0-9_]{0,47}", key) is not None
 
 
 def _check_keys(_event: object, _attribute: Any, fields: Mapping[str, Value]) -> None:
     """Keys are written as they are, so they must be harmless in every format (the journal allows 64 bytes)."""
     for key in fields:
-        if key in _RESERVED or not _is_key(key):
+        if not _is_key(key):
             raise ValueError(f"log field {key!r}: not a lower-case word, or one that the log itself uses")
 
 
