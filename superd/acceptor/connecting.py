@@ -17,6 +17,7 @@ import trio
 from superd.acceptor.backends import Address, Backends
 from superd.acceptor.poller import Poller
 from superd.acceptor.timers import Timer, Timers
+from superd.kernel.sockopts import refuse_descriptors
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
 """After every address failed, how long until all are tried again: doubling from the first to the last."""
@@ -184,8 +185,11 @@ class Connecting:
 
 
 def _connect(sock: socket.socket, address: Address) -> int:
-    """connect(2), and what makes a relay of small pieces swift: each goes out at once, and a dead host is noticed."""
-    if address.family != socket.AF_UNIX:
+    """connect(2), and before it what suits a relay: small pieces go out at once, a dead host is noticed, and a
+    backend cannot make us close descriptors of its choice."""
+    if address.family == socket.AF_UNIX:
+        refuse_descriptors(sock)
+    else:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock.connect_ex(address.where)

@@ -20,14 +20,14 @@ import socket
 from enum import Enum
 
 from superd.acceptor.pipes import SIZE_BYTES, Pipe, Pipes
+from superd.acceptor.poller import THE_LAST
 
 ROUNDS = 4
 """Moves in one turn: then the other connections have theirs."""
 
 COPY_BYTES = 256 * 1024
 
-_ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_TO_THE_LAST = _ENDING | select.EPOLLPRI
+_TO_THE_LAST = THE_LAST | select.EPOLLPRI
 _TO_READ = select.EPOLLIN | _TO_THE_LAST
 _TO_WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK

@@ -30,6 +30,9 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 BOTH_EDGES = select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
+THE_LAST = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+"""Of an edge: what can be read now is all that will ever come."""
+
 CROWDED_S = 0.1
 """When what the kernel had no room to watch is tried again."""
 

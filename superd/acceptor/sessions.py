@@ -25,7 +25,7 @@ from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.timers import Timer, Timers
 from superd.kernel.arrivals import Arrival
-from superd.log import EventName, Level, Logger, Value
+from superd.log import EventName, Forwarded, ForwardEnd, Level, Logger
 from superd.policy.decision import Decision
 from superd.policy.outcome import Outcome
 from superd.wire.datagrams import MAX_DATAGRAM_BYTES
@@ -103,15 +103,8 @@ class Sessions:
         service = listener.service
         session = self.open[listener, address] = Session(self, listener, address, id_, sock)
         service.served[id_] = session
-        self.log.log(
-            EventName.CONNECTION,
-            Level.INFO,
-            service=service.settings.name,
-            source=unmapped(address[0]),
-            port=address[1],
-            backend=backend.text,
-            id=format(id_, "x"),
-        )
+        name, source = service.settings.name, unmapped(address[0])
+        self.log.forwarded(Forwarded(name, source, address[1], backend.text, format(id_, "x")))
         return session
 
     def _fail(self, service: Service, id_: int, source: str, problem: str) -> None:
@@ -225,7 +218,7 @@ class Session:
     def _broke(self, error: OSError) -> None:
         self.end(Outcome.RESET, by=BACKEND, error=os.strerror(error.errno or 0))
 
-    def end(self, why: Outcome, **fields: Value) -> None:
+    def end(self, why: Outcome, by: str = "", error: str = "") -> None:
         sessions, service = self._sessions, self._listener.service
         if sessions.open.pop((self._listener, self._address), None) is None:
             return
@@ -234,17 +227,10 @@ class Session:
                 timer.cancel()
         sessions.poller.forget(self._sock.fileno())
         self._sock.close()
-        sessions.log.log(
-            EventName.END,
-            Level.INFO,
-            service=service.settings.name,
-            source=unmapped(self._address[0]),
-            id=format(self._id, "x"),
-            outcome=why.value,
-            **fields,
-            received=self._received,
-            sent=self._sent,
-            duration=round(trio.current_time() - self._began, 3),
+        name, source, id_ = service.settings.name, unmapped(self._address[0]), format(self._id, "x")
+        lasted_s = trio.current_time() - self._began
+        sessions.log.forward_end(
+            ForwardEnd(name, source, id_, why.value, by, error, self._received, self._sent, lasted_s)
         )
         del service.served[self._id]
         service.engine.ended(self._id, why, monotonic_ns())

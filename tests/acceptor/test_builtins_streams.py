@@ -226,6 +226,16 @@ async def test_who_does_not_say_what_he_wants_is_let_go() -> None:
 
 
 @clocked
+async def test_who_leaves_in_the_middle_of_its_line_is_not_waited_for() -> None:
+    async with place("tcpmux") as here:
+        with here.connect() as client:
+            client.send(b"half a na")
+            await here.settled()
+        await here.settled()
+        assert here.outcomes() == ["failed"]
+
+
+@clocked
 async def test_a_service_without_room_is_waited_for_but_not_for_ever() -> None:
     async with place("tcpmux") as here:
         full = Service(2, settings(listen=("tcpmux://+cat",)), engine(), unready="names")

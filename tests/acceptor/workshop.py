@@ -143,5 +143,6 @@ class Workshop:
         ]
 
     def logged(self) -> str:
+        self.log.flush()
         self.log_file.seek(0)
         return self.log_file.read().decode()
