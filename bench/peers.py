@@ -106,7 +106,9 @@ def xinetd(
     log_on_failure: str = "",
     cps: str = "100000 1",
     per_source: str = "UNLIMITED",
+    wrapper: tuple[str, ...] = (),
 ) -> Launch:
+    server, *arguments = (*wrapper, str(site.programs.echo_once))
     config = site.write(
         "xinetd.conf",
         f"""\
@@ -130,7 +132,8 @@ service echo_once
     wait = no
     user = {USER}
     group = {GROUP}
-    server = {site.programs.echo_once}
+    server = {server}
+    {f"server_args = {' '.join(arguments)}" if arguments else ""}
 }}
 """,
     )
