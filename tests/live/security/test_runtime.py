@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from clients import connect
 from harness import Superd, exchange, is_alive, stat_fields, wait_until, written
 
 pytestmark = pytest.mark.live
@@ -63,6 +64,19 @@ def test_a_process_that_left_its_session_ends_when_its_childs_time_is_over(
     with Superd(service(address, folder)):
         pid, session = map(int, exchange(address, 7, how.encode() + b"\n").split())
         assert session == pid, "out of reach of a signal to the session of the child"
+        wait_until(lambda: not is_alive(pid), "it to be ended")
+
+
+@pytest.mark.parametrize("how", ["behind", "twice"])
+def test_nobody_gains_time_by_killing_the_spawner_that_counts_it(
+    address: str, folder: Path, how: str
+) -> None:
+    config = service(address, folder)
+    with Superd(config) as superd, connect(address) as client:
+        client.sendall(how.encode() + b"\n")
+        pid = int(client.recv(100).split()[0])
+        for spawner in superd.spawners("hiding"):
+            os.kill(spawner, signal.SIGKILL)
         wait_until(lambda: not is_alive(pid), "it to be ended")
 
 
