@@ -7,7 +7,7 @@ no question left open.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from attrs import evolve, frozen
@@ -228,3 +228,55 @@ def _with_capabilities(sandbox: Sandbox) -> Sandbox:
         taken |= {"CAP_SYS_MODULE"}
     left = tuple(name for name in ALL_CAPABILITIES if name in bounding - taken)
     return evolve(sandbox, capability_bounding_set=left)
+
+
+def capability_mask(names: Iterable[str]) -> int:
+    """Capabilities as the kernel's bits."""
+    mask = 0
+    for name in names:
+        mask |= 1 << Capability[name]
+    return mask
+
+
+_MOUNTING = (
+    "private_tmp", "private_devices", "private_pids", "protect_system", "protect_home", "protect_kernel_tunables",
+    "protect_kernel_modules", "protect_control_groups", "protect_proc", "read_only_paths", "read_write_paths",
+    "inaccessible_paths", "no_exec_paths",
+)  # fmt: skip
+_FILTERING = (
+    "system_call_filter", "restrict_address_families", "restrict_namespaces", "restrict_suid_sgid",
+    "restrict_realtime", "lock_personality", "memory_deny_write_execute", "private_network", "private_devices",
+    "protect_kernel_tunables", "protect_kernel_modules",
+)  # fmt: skip
+
+# What each feature is needed for: the keys that are not as the profile "none" has them.
+_NEEDED_FOR: Mapping[Feature, tuple[str, ...]] = {
+    Feature.MOUNT_NAMESPACE: _MOUNTING,
+    Feature.NETWORK_NAMESPACE: ("private_network",),
+    Feature.PID_NAMESPACE: ("private_pids",),
+    Feature.USER_NAMESPACE: ("private_users",),
+    Feature.CGROUP: ("memory_max", "tasks_max", "cpu_quota"),
+    Feature.LANDLOCK: (
+        "landlock_read_paths", "landlock_write_paths", "landlock_execute_paths", "tcp_bind_ports", "tcp_connect_ports",
+    ),
+    Feature.SECCOMP: _FILTERING,
+}  # fmt: skip
+
+
+def features(sandbox: Sandbox, root: bool) -> dict[Feature, str]:
+    """What a sandbox needs of the machine, each with the first key that does.
+
+    Args:
+        sandbox: the effective one.
+        root: whether the service's user is root. With CAP_SYS_PTRACE it is not kept from its spawner, and so it needs
+            no system call filter unless a key asks for one.
+    """
+    lifted = PROFILES[Profile.NONE]
+    found = {}
+    for feature, keys in _NEEDED_FOR.items():
+        key = next((key for key in keys if getattr(sandbox, key) != lifted[key]), "")
+        if key:
+            found[feature] = key
+    if not (root and "CAP_SYS_PTRACE" in (sandbox.capability_bounding_set or ())):
+        found.setdefault(Feature.SECCOMP, "profile")
+    return found

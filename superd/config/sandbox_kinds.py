@@ -8,9 +8,11 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from superd.config.capabilities import Capability
-from superd.config.findings import RejectedError, reject
+from superd.config.findings import reject
 from superd.config.kinds import Kind, line_of, parse_list, strings, text_of
 from superd.config.sandbox import ANY_PORT, UNLIMITED, Feature
+from superd.config.sandbox_values import NONE, families, parse_family_string, parse_namespace_string
+from superd.config.syscall_filter import parse_error_number, parse_filter_string
 from superd.units import format_size, parse_size
 
 _MAX_PATH = 4095
@@ -35,11 +37,6 @@ def switch(words: type[StrEnum]) -> Kind:
         raise reject("not one of its words", f"write {choices}")
 
     return Kind(choices, parse)
-
-
-def listed(parse: Callable[[object], str], word: str, example: str) -> Kind:
-    """A list of strings; a single string is answered with the list that is meant."""
-    return Kind(f"list of {word}", lambda value: parse_list(value, parse, example))
 
 
 def _capability(value: object) -> str:
@@ -104,7 +101,24 @@ def _namespaces(value: object) -> bool | tuple[str, ...]:
         return value
     if not isinstance(value, list):
         raise reject("neither true nor a list", 'write true for none at all, or those allowed, as ["user"]')
-    return parse_list(value, line_of, '["user"]')
+    return parse_list(value, _checked(parse_namespace_string), '["user"]')
+
+
+def _families(value: object) -> tuple[str, ...]:
+    strings = parse_list(value, _checked(parse_family_string), f'["AF_INET", "AF_INET6"], or ["{NONE}"]')
+    families(strings)
+    return strings
+
+
+def _checked(parse: Callable[[str], object]) -> Callable[[object], str]:
+    """A text that ``parse`` takes, as it is written."""
+
+    def checked(value: object) -> str:
+        text = line_of(value)
+        parse(text)
+        return text
+
+    return checked
 
 
 def _memory(value: object) -> int:
@@ -154,3 +168,6 @@ MEMORY = Kind('size or "infinity"', _memory)
 TASKS = Kind('number or "infinity"', _tasks)
 QUOTA = Kind('percentage or "infinity"', _quota)
 FEATURES = strings(_feature, "features")
+SYSTEM_CALLS = strings(_checked(parse_filter_string), "system calls and @groups")
+ERROR = Kind('name of an error or "kill"', _checked(parse_error_number))
+ADDRESS_FAMILIES = Kind("list of address families", _families)

@@ -60,13 +60,13 @@ _ROWS = (
      "Files and folders that cannot be opened at all."),
     ("no_exec_paths", sandbox_kinds.PATHS, "",
      "Files and folders of which nothing can be executed."),
-    ("system_call_filter", kinds.strings(kinds.line_of, "system calls and @groups"), "",
+    ("system_call_filter", sandbox_kinds.SYSTEM_CALLS, "",
      "The system calls that are allowed, by name or as a @group of systemd's; denied with ~ in front. A string may "
      "hold several with blanks between. The first says whether what is not named is denied, the others then add and "
      "take away. What the spawner needs to start programs is always allowed, fork and execve among it."),
-    ("system_call_error_number", kinds.Kind('name of an error or "kill"', kinds.text_of), "",
+    ("system_call_error_number", sandbox_kinds.ERROR, "",
      "The error that a denied system call returns, as \"EPERM\"; with \"kill\" the program is ended."),
-    ("restrict_address_families", kinds.strings(kinds.line_of, "address families"), "",
+    ("restrict_address_families", sandbox_kinds.ADDRESS_FAMILIES, "",
      "The only families of which sockets can be made, as \"AF_INET\"; all but these with ~ in front of the first; "
      "none with \"none\"."),
     ("restrict_namespaces", sandbox_kinds.NAMESPACES, "",

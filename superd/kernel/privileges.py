@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from attrs import frozen
+
 from superd.errors import SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
@@ -73,6 +75,75 @@ def verify_dropped(identity: Identity, *, from_root: bool = True) -> None:
     if not linux.get_no_new_privs():
         raise PrivilegeError("no_new_privs is not set")
     _verify_no_way_back(identity)
+
+
+@frozen
+class Rights:
+    """What a process keeps, and its children with it. Masks of capabilities.
+
+    Args:
+        bounding: what can ever be had; of root, it is also what is had.
+        ambient: what another user than root has from the start.
+        until_finished: what is kept besides until ``finish``.
+        no_new_privileges: whether exec grants nothing, which ``finish`` only proves.
+    """
+
+    bounding: int = 0
+    ambient: int = 0
+    until_finished: int = 0
+    no_new_privileges: bool = True
+
+
+def take_on(identity: Identity, rights: Rights) -> None:
+    """Become ``identity`` with some capabilities, or none; ``finish`` must follow.
+
+    An ordinary user, who must be the caller, has none to keep, and cannot empty his bounding set.
+
+    Raises:
+        PrivilegeError: a step failed; end the process.
+    """
+    as_root = os.geteuid() == 0
+    _refuse_impossible(identity, as_root, False)
+    try:
+        linux.ambient_clear()
+        kept = _kept(identity, rights) | (rights.until_finished & linux.capget().permitted if as_root else 0)
+        if as_root:
+            _empty_bounding_set(but=rights.bounding)
+        linux.set_keepcaps(kept != 0 and identity.uid != 0)
+        _set_ids(identity)
+        linux.capset(linux.Capabilities(kept, kept, rights.ambient if as_root else 0))
+        for capability in range(linux.LAST_CAP + 1) if as_root else ():
+            if rights.ambient >> capability & 1:
+                linux.ambient_raise(capability)
+    except OSError as error:
+        raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
+
+
+def finish(identity: Identity, rights: Rights) -> None:
+    """Give up what was kept until now, and prove that nothing else is left.
+
+    Raises:
+        PrivilegeError: something is; end the process.
+    """
+    held = linux.capget()
+    last = held.permitted & (_kept(identity, rights) if held.permitted else 0)
+    try:
+        if held.permitted != last:
+            linux.capset(linux.Capabilities(last, last, held.inheritable))
+    except OSError as error:
+        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
+    _verify_ids(identity)
+    if linux.capget().permitted & ~last:
+        raise PrivilegeError(f"{identity.user} still holds capabilities: {linux.capget()}")
+    if rights.no_new_privileges and not linux.get_no_new_privs():
+        raise PrivilegeError("no_new_privs is not set")
+    if not last:
+        _verify_no_way_back(identity)
+
+
+def _kept(identity: Identity, rights: Rights) -> int:
+    """What a process of that user is left with."""
+    return linux.capget().permitted & rights.bounding if identity.uid == 0 else rights.ambient
 
 
 def keep_only(kept: int, *, no_new_privs: bool) -> None:

@@ -163,21 +163,19 @@ _MOUNTING = (
     "protect_system",
     "protect_home",
     "protect_kernel_tunables",
+    "protect_kernel_modules",
     "protect_control_groups",
     "protect_proc",
     "read_only_paths",
     "read_write_paths",
     "inaccessible_paths",
     "no_exec_paths",
-    "dynamic_user",
 )
 
 _OF_SANDBOXES = (
     _SandboxRow(Capability.CAP_SYS_ADMIN, "namespaces and mounts are privileged", _MOUNTING),
-    _SandboxRow(Capability.CAP_MKNOD, "a /dev of its own is filled", ("private_devices",)),
     _SandboxRow(Capability.CAP_NET_ADMIN, "the loopback interface is switched on", ("private_network",)),
     _SandboxRow(Capability.CAP_SETFCAP, "root is one of the users that are mapped", ("private_users",)),
-    _SandboxRow(Capability.CAP_CHOWN, "folders are given to its user", ("dynamic_user",)),
 )
 
 

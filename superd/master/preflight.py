@@ -20,6 +20,7 @@ from superd.kernel import rlimits
 from superd.kernel.identity import Identity, IdentityError, resolve
 from superd.kernel.peersockets import can_deliver
 from superd.master.policies import hosts_faults, read_banner, read_hosts
+from superd.master.sandboxes import sandbox_faults
 from superd.master.services import FileVersion
 
 Found = tuple[str, str] | None
@@ -49,6 +50,7 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
     except IdentityError as error:
         value = f'"{service.user}"' if service.user else None
         return None, [_fault(service, "user", value, error.problem, error.remedy), *faults]
+    faults += sandbox_faults(service, identity.uid == 0)
     return identity, [*_rank_faults(service, identity), *faults]
 
 

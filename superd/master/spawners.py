@@ -6,16 +6,20 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+
+from attrs import evolve
 
 from superd.config.model import Mode
+from superd.config.sandbox import Feature, effective
 from superd.errors import WireError
 from superd.kernel.birth import Birth, SpawnerLife
 from superd.kernel.identity import Identity
+from superd.kernel.namespaces import children_in_new_pids
 from superd.kernel.sockopts import refuse_descriptors
 from superd.master.births import fork
 from superd.master.loop import Loop
 from superd.master.orphans import Orphans
+from superd.master.sandboxes import lacking_features
 from superd.master.services import Managed, Spawner
 from superd.policy.outcome import status_word
 from superd.wire.fds import Link, close_all, pair
@@ -80,7 +84,7 @@ class Spawners:
             ours, theirs, acceptor_end, own = ends
             for end in (ours, acceptor_end):
                 refuse_descriptors(end)  # a spawner never sends any
-            pid = fork(self._birth(managed, managed.identity, theirs, own, managed.work_out))
+            pid = self._fork(managed, managed.identity, theirs, own, managed.work_out)
         except OSError as error:
             for end in ends:
                 end.close()
@@ -96,20 +100,27 @@ class Spawners:
         self._loop.watch(link.fileno(), lambda: self._heard(managed, spawner))
         self.introduce(managed, spawner)
 
-    def _birth(
+    def _fork(
         self,
         managed: Managed,
         identity: Identity,
         master: socket.socket,
         own: socket.socket,
         work: socket.socket,
-    ) -> Callable[[], NoReturn]:
-        is_instance = managed.service.mode is not Mode.NOWAIT
+    ) -> int:
+        """Fork the process, into a pid namespace of its own where the sandbox says so; returns its pid here."""
+        service = managed.service
+        is_instance = service.mode is not Mode.NOWAIT
         listeners = [listener.sock for listener in managed.listeners if listener.sock] if is_instance else []
+        sandbox = effective(service.sandbox, identity.uid == 0)
+        lacking = lacking_features(service, sandbox)
         birth = Birth(
-            managed.service, identity, self._caller, self._soft_nofile, master, own, work, listeners
+            service, identity, self._caller, self._soft_nofile, master, own, work, listeners, sandbox, lacking
         )
-        return lambda: self._life(birth)
+        if not sandbox.private_pids or Feature.PID_NAMESPACE in lacking:
+            return fork(lambda: self._life(birth))
+        with children_in_new_pids() as outer:
+            return fork(lambda: self._life(evolve(birth, outer_pids=outer)))
 
     def introduce(self, managed: Managed, spawner: Spawner) -> None:
         """Tell the acceptor of a spawner (again, when the acceptor is new)."""

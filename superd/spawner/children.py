@@ -14,6 +14,7 @@ from collections import deque
 
 from attrs import frozen
 
+from superd.kernel.namespaces import OuterPids
 from superd.policy.strays import Strays
 from superd.wire.messages import MAX_BATCH, MAX_EVENTS, Ended, Event, Failed, Known, Peer, Report, Started
 
@@ -29,11 +30,17 @@ PEAK_MARGIN_KIB = 512
 
 @frozen
 class Child:
-    """A child that lives."""
+    """A child that lives.
+
+    Args:
+        pid: as the spawner knows it.
+        shown: as the rest of the machine does; another one in a pid namespace.
+    """
 
     id: int
     pid: int
     started: float
+    shown: int
 
 
 class Children:
@@ -41,10 +48,12 @@ class Children:
 
     Args:
         strays: what the children leave behind, where the spawner adopts that.
+        pids: of a spawner that is the init of a pid namespace, and so adopts everything.
     """
 
-    def __init__(self, strays: Strays | None = None) -> None:
+    def __init__(self, strays: Strays | None = None, pids: OuterPids | None = None) -> None:
         self._strays = strays
+        self._pids = pids
         self._by_pid: dict[int, Child] = {}
         self._by_id: dict[int, Child] = {}
         self._events: list[Event] = []
@@ -76,13 +85,15 @@ class Children:
         """When the oldest child that lives began; infinity for none."""
         return next((child.started for child in self._by_pid.values()), math.inf)
 
-    def started(self, id_: int, pid: int, now: float, peer: Peer | None = None) -> None:
-        """A child runs; an instance has no peer."""
-        child = Child(id_, pid, now)
+    def started(self, id_: int, pid: int, now: float, peer: Peer | None = None) -> int:
+        """A child runs; an instance has no peer. Returns its pid as it is shown."""
+        shown = self._pids.of(pid) if self._pids else pid
+        child = Child(id_, pid, now, shown)
         self._by_pid[pid] = self._by_id[id_] = child
         if peer is not None:
             self._peers[id_] = peer
-        self._note(Started(id_, pid, now), now)
+        self._note(Started(id_, shown, now), now)
+        return shown
 
     def failed(self, id_: int, errno: int, now: float) -> None:
         self._note(Failed(id_, errno, now), now)
@@ -94,7 +105,7 @@ class Children:
         master's.
         """
         ended = []
-        while self._by_pid or self._strays is not None:
+        while self._by_pid or self._strays is not None or self._pids is not None:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
@@ -109,7 +120,7 @@ class Children:
                     self._strays.ended(child.started)
                 cpu = usage.ru_utime + usage.ru_stime
                 peak = self._peak_bytes(usage.ru_maxrss)
-                self._note(Ended(child.id, pid, status, cpu, peak, child.started, now), now)
+                self._note(Ended(child.id, child.shown, status, cpu, peak, child.started, now), now)
         return ended
 
     def _note(self, event: Event, now: float) -> None:
@@ -148,7 +159,7 @@ class Children:
         pending = [event for report in self._unlogged for event in report.events] + self._events
         self._unlogged.clear()
         ended = [event for event in pending if not isinstance(event, Started)]
-        began = [Started(child.id, child.pid, child.started) for child in self._by_pid.values()]
+        began = [Started(child.id, child.shown, child.started) for child in self._by_pid.values()]
         began += [Started(event.id, event.pid, event.started) for event in ended if isinstance(event, Ended)]
         self._events = [*began, *ended]
         peers = list(self._peers.items())

@@ -45,6 +45,14 @@ def end_instances(children: Children, service: Service) -> None:
         kill_group(child.pid, signal.SIGKILL)
 
 
+def outlive(children: Children) -> None:
+    """Wait until the last child has ended, and hold nothing meanwhile: for the init of a pid namespace."""
+    linux.close_range(3)
+    while len(children):
+        if not children.reap(time.monotonic()):
+            signal.sigwait({signal.SIGCHLD})
+
+
 class Adoption:
     """A spawner as the parent of all that its children leave behind (strays.py).
 

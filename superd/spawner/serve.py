@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from superd.config.model import Service, StandardError
 from superd.errors import WireError
 from superd.kernel import linux, rlimits
+from superd.kernel.namespaces import OuterPids
 from superd.spawner.children import Children
 from superd.spawner.descriptors import DescriptorBudget
-from superd.spawner.ending import Adoption, end_instances, kill_group
+from superd.spawner.ending import Adoption, end_instances, kill_group, outlive
 from superd.spawner.output import Outputs
 from superd.spawner.plan import encode, listen_environment, listen_names, peer_environment
 from superd.spawner.spawn import fork_exec, spawn
@@ -73,6 +74,7 @@ class Spawner:
         work: socket.socket,
         listeners: Sequence[socket.socket],
         adoption: Adoption | None = None,
+        pids: OuterPids | None = None,
     ) -> None:
         self.service = service
         self.is_instance = service.has_instance
@@ -82,7 +84,8 @@ class Spawner:
         self.work = work
         self.listeners = listeners
         self.adoption = adoption
-        self.children = Children(adoption.strays if adoption else None)
+        self.is_init = pids is not None
+        self.children = Children(adoption.strays if adoption else None, pids)
         self.outputs = Outputs()
         self.waiting: deque[tuple[int, Peer, int, float]] = deque()  # id, peer, descriptor, since
         self.retry_at = 0.0
@@ -181,6 +184,8 @@ class Spawner:
         """The master is gone. Connections go on without us; instances would hold their ports for nobody."""
         if self.is_instance:
             end_instances(self.children, self.service)
+        elif self.is_init:  # its end would be theirs
+            outlive(self.children)
         os._exit(0)
 
     def _from_acceptor(self) -> None:
@@ -329,8 +334,7 @@ class Spawner:
         finally:
             os.close(writer)
         os.set_blocking(reader, False)
-        self.children.started(id_, pid, now, peer)
-        self.outputs.add(reader, id_, pid, now)
+        self.outputs.add(reader, id_, pid, self.children.started(id_, pid, now, peer), now)
 
     def _pipe(self) -> tuple[int, int]:
         if not self.budget.crowded:

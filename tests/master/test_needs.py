@@ -132,7 +132,7 @@ def test_without_a_profile_there_is_nothing_to_hold_programs_back() -> None:
 
 def test_the_strict_profile_is_built_by_few_and_leaves_none() -> None:
     service = evolve(PLAIN, sandbox=Sandbox(profile=Profile.STRICT))
-    assert asked(service) == {"CAP_SYS_ADMIN", "CAP_MKNOD", "CAP_NET_ADMIN", "CAP_SETFCAP"}
+    assert asked(service) == {"CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SETFCAP"}
     assert not grants_by_exec(service)
 
 
