@@ -69,7 +69,6 @@ NEVER = (
         "folder": lambda: os.mkdir("/tmp/superd-test-hijacked"),
         "code of its own": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC).close(),
         "type into a terminal": lambda: call("ioctl", 2, termios.TIOCSTI, b"x"),
-        "more processes": lambda: resource.setrlimit(resource.RLIMIT_NPROC, (10, 10)),
     }
     for name, number in numbers.items():
         if number is not None and number >= 0:
@@ -101,12 +100,14 @@ ALWAYS = (
 )
 
 
+REFUSALS = ("EPERM", "EACCES", "ENOSYS")
+
+
 def services(address: str) -> str:
     return f"""
         [services.echo]
         listen = ["tcp://{address}:7"]
-        exec = ["/bin/cat"]
-        user = "daemon"
+        builtin = "echo"
     """
 
 
@@ -124,7 +125,8 @@ def test_from_inside_its_sandbox_nothing_is_started_opened_or_bound(address: str
     with hijacked(folder, services(address), program) as superd:
         report = superd.reported()
     assert report["lacking"] == ["", ""]
-    assert set(report["came"].values()) <= {"EPERM", "EACCES", "ENOSYS"}, report["came"]
+    assert len(report["came"]) > 70
+    assert {name: came for name, came in report["came"].items() if came not in REFUSALS} == {}
     assert writable.read_text() == "anybody may change this"
 
 
