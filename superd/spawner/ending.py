@@ -45,8 +45,9 @@ def end_instances(children: Children, service: Service) -> None:
         kill_group(child.pid, signal.SIGKILL)
 
 
-def outlive(children: Children) -> None:
+def outlive(children: Children, service: Service) -> None:
     """Wait until the last child has ended, and hold nothing meanwhile: for the init of a pid namespace."""
+    linux.set_process_title(f"superd-init {service.name}")
     linux.close_range(3)
     while len(children):
         if not children.reap(time.monotonic()):
