@@ -34,7 +34,8 @@ def workplace(peers: Iterable[Peer | Relay], cache: Path, wanted: Iterable[str] 
     Raises:
         MissingError: something that every scenario needs is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="superd-bench-") as name:
+    # not below /tmp, which a strict sandbox hides
+    with tempfile.TemporaryDirectory(prefix="superd-bench-", dir="/var/lib") as name:
         directory = Path(name)
         directory.chmod(0o755)  # nobody executes the service from here
         programs = compile_programs(directory / "programs")
