@@ -16,6 +16,7 @@ import time
 from typing import NoReturn
 
 from superd.acceptor.names import Resolver
+from superd.acceptor.reserve import Reserve
 from superd.errors import SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
@@ -47,11 +48,11 @@ def main() -> NoReturn:
     from superd.acceptor.serve import Acceptor
 
     lacking = [sandbox.give_up_files()]
-    resolver = Resolver()  # a thread, and the last
+    resolver = Resolver()  # threads, and the last
     # It starts nothing; and what somebody who took it over left behind could attack the next one, of the same user.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     lacking.append(sandbox.give_up_calls())
     link = Link(socket.socket(fileno=int(descriptor)), Role.ACCEPTOR, Role.MASTER)
-    acceptor = Acceptor(link, time.time, resolver, [text for text in lacking if text])
+    acceptor = Acceptor(link, time.time, resolver, Reserve(), [text for text in lacking if text])
     trio.run(acceptor.serve, restrict_keyboard_interrupt_to_checkpoints=True)
     sys.exit(0)

@@ -53,7 +53,7 @@ _SPELLINGS: dict[str, str] = {
     "wait": 'mode = "nowait" for no, "wait" for yes',
     # systemd.socket(5), systemd.service(5), systemd.exec(5)
     "accept": 'mode = "nowait" for yes, "wait" for no',
-    "bindipv6only": 'listen = ["tcp6://*:PORT"]',
+    "bindipv6only": 'listen = ["tcp6://*:PORT"] for ipv6-only, socket.dual_stack for both',
     "execstart": _EXEC,
     "ipaddressallow": "access.allow",
     "ipaddressdeny": "access.deny",

@@ -147,6 +147,7 @@ class SocketOptions:
     reuse_port: bool = False  # SO_REUSEPORT
     free_bind: bool = False  # IP_FREEBIND
     bind_to_device: str | None = None  # SO_BINDTODEVICE
+    dual_stack: bool | None = None  # of TCP on *: one socket for both families; None: as the mode has it
     tcp_congestion: str | None = None  # TCP_CONGESTION
     broadcast: bool | None = None  # SO_BROADCAST
     socket_user: str | None = None  # owner of a unix socket's file
@@ -190,6 +191,7 @@ class Service:
     root_directory: str = ""
     umask: int = 0o022
     nice: int = 0
+    spawners: int = 0  # at a time, at the most; 0: as many as the processors suggest
     environment: Mapping[str, str] = Factory(dict)
     pass_environment: tuple[str, ...] = ()
     environment_file: str = ""

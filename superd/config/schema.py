@@ -96,6 +96,10 @@ _SERVICE = (
         "The permission bits that files made by the program do not get.", (EXEC,)),
     Key("service", "nice", "nice", kinds.integer(-20, 19), "0",
         "The program's scheduling priority; 19 yields to everybody.", (EXEC,)),
+    Key("service", "spawners", "spawners", kinds.SPAWNERS, '"auto"',
+        "How many spawners may start the service's programs at a time. The first comes with the first connection, and "
+        "one more whenever those there are leave connections waiting again and again. \"auto\" allows as many as "
+        "there are processors, but at least 2 and at most 8.", (EXEC, NOWAIT)),
     Key("service", "environment", "environment", kinds.ENVIRONMENT, "{}",
         "Variables for the program. They are added to those of [defaults], name by name, and never shown in a "
         "message. Variables that superd sets itself are a fault.", (EXEC,)),
@@ -175,6 +179,10 @@ _SOCKET = (
         "never shared.", (INET,)),
     Key("socket", "free_bind", "free_bind", kinds.BOOLEAN, "false",
         "Whether the address need not exist on this machine yet (IP_FREEBIND).", (INET,)),
+    Key("socket", "dual_stack", "dual_stack", kinds.BOOLEAN, "",
+        "Whether a TCP listener on * is one socket for both families, whose IPv4 clients programs see as "
+        "::ffff:192.0.2.1 (tcp46 of inetd). Unless given, it is one with mode = \"wait\" and \"always\" and one of "
+        "each family with \"nowait\".", (TCP,)),
     Key("socket", "bind_to_device", "bind_to_device", kinds.INTERFACE, "",
         "The only interface whose packets reach the listeners (SO_BINDTODEVICE).", (INET,)),
     Key("socket", "tcp_congestion", "tcp_congestion", kinds.ALGORITHM, "",

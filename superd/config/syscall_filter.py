@@ -24,23 +24,23 @@ _MAX_ERRNO = 4095
 _NUMBERS = {name: number for number, name in errno.errorcode.items()}
 
 _SPAWNER_CALLS = """
-    clone clone3 execve wait4 waitid kill setsid prctl
-    rt_sigaction rt_sigprocmask rt_sigtimedwait rt_sigtimedwait_time64 signalfd4 sigaltstack
+    clone clone3 execve wait4 kill setsid prctl
+    rt_sigaction rt_sigprocmask rt_sigtimedwait rt_sigtimedwait_time64 signalfd4
     epoll_create1 epoll_ctl epoll_pwait epoll_wait poll ppoll ppoll_time64
-    close close_range dup dup2 dup3 fcntl fcntl64 ioctl pipe2
-    read readv recvfrom recvmsg sendmsg sendto write writev getsockname getsockopt
-    fstat fstat64 fstatat64 lseek _llseek newfstatat statx
-    madvise mremap setrlimit
+    close close_range dup dup2 dup3 fcntl fcntl64 ioctl pipe2 read recvmsg sendmsg write
+    fstat fstat64 fstatat64 lseek _llseek newfstatat statx madvise mremap
+    getpeername getsockname
 """
 
 SPAWNER_CALLS = members("@default") | frozenset(_SPAWNER_CALLS.split())
 """What every filter of system calls lets through: the spawner is under it too, and needs these to start programs.
 
-So no filter can forbid a service to fork and execute. ``execve`` and what a program cannot do without
-("@default") are among them in systemd as well.
+Seen with strace(1), but for the last two: Python looks up the names of a socket that it clears away. So no filter
+can forbid a service to fork and execute. ``execve`` and what a program cannot do without ("@default") are among them
+in systemd as well.
 """
 
-DROPPING_CALLS = frozenset({"capset"})
+DROPPING_CALLS = frozenset({"capget", "capset"})
 """What it needs besides where no_new_privileges is false: CAP_SYS_ADMIN is given up after the filters are in."""
 
 _REPLACEABLE = {"clone3": errno.ENOSYS}
@@ -167,14 +167,13 @@ def merge(strings: Iterable[str]) -> SystemCalls | None:
     denied: dict[str, int | None] = {}
     for item in items:
         for name in item.names:
-            if item.denied:
-                allowed.discard(name)
-                if not allow_list or item.answer is not None:
-                    denied[name] = item.answer
-            else:
-                denied.pop(name, None)
-                if allow_list:
-                    allowed.add(name)
+            denied.pop(name, None)
+            if not item.denied:
+                allowed |= {name} if allow_list else set()
+                continue
+            allowed.discard(name)
+            if not allow_list or item.answer is not None:
+                denied[name] = item.answer
     written = frozenset(item.text for item in items if not item.text.startswith("@"))
     return SystemCalls(allow_list, frozenset(allowed), denied, written)
 

@@ -17,7 +17,7 @@ from superd.config.findings import RejectedError, toml_text
 from superd.config.model import Builtin, Mode, Service
 from superd.errors import ConfigError, Fault
 from superd.kernel import rlimits
-from superd.kernel.identity import DynamicUsers, Identity, IdentityError, resolve
+from superd.kernel.identity import DynamicUsers, Identity, IdentityError, Resolve, resolve
 from superd.kernel.peersockets import can_deliver
 from superd.master.policies import hosts_faults, read_banner, read_hosts
 from superd.master.sandboxes import sandbox_faults
@@ -27,12 +27,15 @@ Found = tuple[str, str] | None
 """A problem and its remedy, or nothing."""
 
 
-def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None, list[Fault]]:
+def inspect(
+    service: Service, acceptor_uid: int | None, resolve: Resolve = resolve
+) -> tuple[Identity | None, list[Fault]]:
     """Resolve a service's user and look for all else it needs.
 
     Args:
         acceptor_uid: the uid that no service may share; None when superd runs as an ordinary user, which
             then all share.
+        resolve: looks the user up; who inspects many services at once gives one that remembers.
 
     Returns:
         The identity (None when it cannot be told, or nothing is started) and every fault found.
@@ -46,7 +49,7 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
         *_policy_faults(service),
     ]
     try:
-        identity = _identity(service, acceptor_uid)
+        identity = _identity(service, acceptor_uid, resolve)
     except IdentityError as error:
         value = f'"{service.user}"' if service.user else None
         return None, [_fault(service, "user", value, error.problem, error.remedy), *faults]
@@ -66,7 +69,7 @@ def environment_version(service: Service) -> FileVersion:
 _DYNAMIC = DynamicUsers()
 
 
-def _identity(service: Service, acceptor_uid: int | None) -> Identity:
+def _identity(service: Service, acceptor_uid: int | None, resolve: Resolve) -> Identity:
     as_root = os.geteuid() == 0
     if as_root and service.sandbox.dynamic_user:
         return _DYNAMIC.identity(service.name, service.supplementary_groups, acceptor_uid)

@@ -29,10 +29,6 @@ from superd.wire.table import Phase, Role
 MAX_REASON_CHARS = 600
 """Of what a spawner says: the acceptor is told in a ``SpawnerDown``, whatever JSON makes of it."""
 
-MOST_ACTIVE = 2
-"""Spawners of one service that take connections at a time: while one waits for its child to be executed (vfork), the
-other goes on. More than two gain nothing before the acceptor is the ceiling."""
-
 
 class Spawners:
     """Keeps the spawners of all services.
@@ -71,7 +67,7 @@ class Spawners:
     def start(self, managed: Managed) -> None:
         """Fork a spawner for a service, unless it has as many as may take work at a time."""
         active = sum(not spawner.retiring for spawner in managed.spawners.values())
-        if active >= (1 if managed.service.has_instance else MOST_ACTIVE):
+        if active >= managed.settings().most_spawners:
             return
         if managed.identity is None or managed.work_out is None:
             return  # the service was switched off while the acceptor asked

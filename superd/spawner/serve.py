@@ -111,7 +111,7 @@ class Spawner:
         self._watch(self.own.fileno(), self._from_acceptor)
         if not self.is_instance:
             self._handlers[self.work.fileno()] = self._take_work
-            # of two spawners that wait there, one is woken
+            # of several spawners that wait there, one is woken: one that is not busy
             self.epoll.register(self.work.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
         while not (self.retiring and self._is_done()):
             self._turn()

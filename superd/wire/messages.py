@@ -77,6 +77,7 @@ class ServiceSettings:
     builtin: str = ""
     ident_user: str = ""
     forward: str = ""
+    most_spawners: int = 1
 
 
 @frozen
