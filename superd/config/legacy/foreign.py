@@ -13,10 +13,11 @@ from superd.config.files import read_trusted_bytes
 from superd.config.findings import RejectedError, findings_of
 from superd.config.legacy.carried import Carried, Fate, LegacyError, Origin, Remark
 from superd.config.legacy.detect import detect, importable
-from superd.config.legacy.folders import sorted_out
+from superd.config.legacy.folders import entries, sorted_out
 from superd.config.legacy.importers import IMPORTERS, read_all
 from superd.config.legacy.inetd.dialects import DIALECTS
-from superd.config.legacy.surroundings import Surroundings, entries, no_addresses, this_machine
+from superd.config.legacy.report import shown
+from superd.config.legacy.surroundings import Surroundings, no_addresses, this_machine
 from superd.config.legacy.wishes import Wishes
 from superd.config.places import CONFIG_FILE
 from superd.errors import Fault
@@ -120,7 +121,9 @@ def _surroundings(*, system: bool) -> Surroundings:
             found = findings_of(error)[0]
             raise LegacyError(path, found.problem, found.remedy) from None
 
-    return this_machine(read) if system else Surroundings(read, entries, _any_port, no_addresses, None)
+    return (
+        this_machine(read, entries) if system else Surroundings(read, entries, _any_port, no_addresses, None)
+    )
 
 
 def _any_port(name: str, transport: Literal["tcp", "udp"]) -> int | None:
@@ -136,6 +139,5 @@ def told(carried: Carried | None) -> Iterator[Fault]:
     yield Fault(carried.files[0], "", f"read as {carried.dialect} reads it", remedy)
     for remark in carried.remarks:
         if remark.fate in _TOLD:
-            yield Fault(
-                str(remark.origin), "", f"{remark.fate}: {remark.reason}", service=remark.service or None
-            )
+            told = shown(f"{remark.fate}: {remark.reason}")
+            yield Fault(shown(str(remark.origin)), "", told, service=remark.service or None)
