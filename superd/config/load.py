@@ -120,7 +120,7 @@ def load(
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
     services = {draft.name: build(draft) for draft in drafts}
     warnings = [
-        *told(main.carried),
+        *told(main.carried, wishes),
         *checks.warnings(main.place.file, services.values(), drafts),
         *orphans(overrides, services),
     ]

@@ -130,14 +130,14 @@ def _any_port(name: str, transport: Literal["tcp", "udp"]) -> int | None:
     return 0
 
 
-def told(carried: Carried | None) -> Iterator[Fault]:
+def told(carried: Carried | None, wishes: Wishes) -> Iterator[Fault]:
     """Warnings: whose file it is and how it is converted, and each line that makes no service."""
     if carried is None:
         return
-    files = " ".join(map(shlex.quote, carried.files[:1]))
-    remedy = f"convert it with: superctl import -o {CONFIG_FILE} {files}"
+    named = wishes.files or (*carried.files[:1], *filter(os.path.exists, wishes.beside))
+    remedy = f"convert it with: superctl import -o {CONFIG_FILE} {' '.join(map(shlex.quote, named))}"
     yield Fault(carried.files[0], "", f"read as {carried.dialect} reads it", remedy)
     for remark in carried.remarks:
         if remark.fate in _TOLD:
-            told = shown(f"{remark.fate}: {remark.reason}")
-            yield Fault(shown(str(remark.origin)), "", told, service=remark.service or None)
+            reason = shown(f"{remark.fate}: {remark.reason}")
+            yield Fault(shown(str(remark.origin)), "", reason, service=remark.service or None)
