@@ -63,7 +63,9 @@ _ROWS = (
     ("system_call_filter", sandbox_kinds.SYSTEM_CALLS, "",
      "The system calls that are allowed, by name or as a @group of systemd's; denied with ~ in front. A string may "
      "hold several with blanks between. The first says whether what is not named is denied, the others then add and "
-     "take away. What the spawner needs to start programs is always allowed, fork and execve among it."),
+     "take away. What the spawner needs to start programs is always allowed, fork and execve among it. Programs of "
+     "the machine's other ABIs, as 32-bit ones, end by SIGSYS under this and under every other key that denies system "
+     "calls."),
     ("system_call_error_number", sandbox_kinds.ERROR, "",
      "The error that a denied system call returns, as \"EPERM\"; with \"kill\" the program is ended."),
     ("restrict_address_families", sandbox_kinds.ADDRESS_FAMILIES, "",
