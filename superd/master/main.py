@@ -98,7 +98,13 @@ class Master:
         self.log = Logger(self._log_file.sink(), time.time, immediate=True)
         self._control = ControlSocket(config.settings, config_file)
         self.spawners = Spawners(
-            self.loop, spawner_life, environ, soft_nofile, self.tell, self._warn_of_service
+            self.loop,
+            spawner_life,
+            environ,
+            soft_nofile,
+            self.tell,
+            self._warn_of_service,
+            lambda managed, lines: self._registry.cannot_import(managed, lines),
         )
         identity = acceptor_identity(config.settings.user)
         self.acceptor = AcceptorKeeper(

@@ -20,12 +20,14 @@ from superd.config.envfile import parse_environment_file
 from superd.config.files import read_trusted
 from superd.config.model import Service
 from superd.errors import Exit, SuperdError
+from superd.handler.loading import LoadError
 from superd.kernel import linux, privileges, rlimits
 from superd.kernel.birth import Birth
+from superd.spawner.handlers import fitting, load_handler
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
-from superd.wire.messages import SpawnerFailed, SpawnerReady
+from superd.wire.messages import HandlerFailed, SpawnerFailed, SpawnerReady
 from superd.wire.table import Phase, Role
 
 
@@ -36,6 +38,10 @@ def main(birth: Birth) -> NoReturn:
     master = Link(birth.master, Role.SPAWNER, Role.MASTER)
     try:
         environment = _take_place(birth, parent)
+        serve = load_handler(birth.service, environment)
+    except LoadError as error:
+        master.post(HandlerFailed(fitting(error.lines)))
+        os._exit(1)
     except (OSError, SuperdError, ValueError) as error:
         master.post(SpawnerFailed(str(error)[:1000]))
         os._exit(1)
@@ -44,7 +50,7 @@ def main(birth: Birth) -> NoReturn:
     master.post(SpawnerReady())
     master.phase = Phase.SERVING
     try:
-        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners).run()
+        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners, serve).run()
     except Exception as error:  # noqa: BLE001  a defect of ours: standard error leads nowhere here, the log does not
         master.post(SpawnerFailed(_defect(error)))
         os._exit(Exit.SOFTWARE)

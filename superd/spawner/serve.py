@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 
 from superd.config.model import Service, StandardError
 from superd.errors import WireError
-from superd.kernel import linux, rlimits
+from superd.handler.loading import Serve
+from superd.kernel import linux
 from superd.spawner.children import Children
 from superd.spawner.descriptors import DescriptorBudget
+from superd.spawner.handlers import HandlerCalls
 from superd.spawner.output import Outputs
-from superd.spawner.plan import encode, listen_environment, listen_names, peer_environment
-from superd.spawner.spawn import fork_exec, spawn
+from superd.spawner.plan import listen_environment, listen_names
+from superd.spawner.starting import Program, Starter
 from superd.wire.codec import Direction
 from superd.wire.fds import Link, close_all, receive_packet
 from superd.wire.messages import (
@@ -75,6 +77,7 @@ class Spawner:
         own: socket.socket,
         work: socket.socket,
         listeners: Sequence[socket.socket],
+        serve: Serve | None = None,
     ) -> None:
         self.service = service
         self.is_instance = service.has_instance
@@ -90,10 +93,12 @@ class Spawner:
         self.epoch = 0  # of the acceptor that said Hello last
         self.retiring = False
         self.budget = DescriptorBudget()
-        self.path = encode(service.program)
-        self.argv = tuple(encode(word) for word in service.exec)
-        self.child_limits = rlimits.split(service.resource_limits)[1]
         self.null = os.dup(0)  # which is /dev/null; a root_directory need not hold one
+        self.starter: Starter = (
+            HandlerCalls(serve, service, self.budget, self.null)
+            if serve is not None
+            else Program(service, environment, self.budget)
+        )
         self.epoll = select.epoll()
         self.parent = os.getppid()
         self.writing = False  # whether the epoll waits for the own link to take more
@@ -290,26 +295,15 @@ class Spawner:
             os.close(descriptor)
 
     def _start(self, id_: int, peer: Peer, descriptor: int, now: float) -> None:
-        environment = {**self.environment, **peer_environment(peer)}
-
-        def start(error: int) -> int:
-            standard = (descriptor, descriptor, error)
-            if self.child_limits:
-                limits = {**self.budget.inherited(), **self.child_limits}
-                with self.budget.lifted():
-                    return fork_exec(self.path, self.argv, lambda _: environment, standard, limits)
-            if not self.budget.crowded:
-                return spawn(self.path, self.argv, environment, standard)
-            with self.budget.seated(standard) as low:
-                return spawn(self.path, self.argv, environment, low)
-
-        self._with_standard_error(id_, descriptor, start, now, peer)
+        self._with_standard_error(
+            id_, descriptor, lambda error: self.starter.start(descriptor, error, peer), now, peer
+        )
 
     def _with_standard_error(
         self, id_: int, sock: int, start: Callable[[int], int], now: float, peer: Peer | None = None
     ) -> None:
         kind = self.service.standard_error
-        if kind is not StandardError.LOG:
+        if kind is not StandardError.LOG and not self.starter.always_logs:
             self.children.started(id_, start(sock if kind is StandardError.SOCKET else self.null), now, peer)
             return
         reader, writer = self._pipe()
@@ -344,9 +338,7 @@ class Spawner:
             for sock in self.listeners:
                 sock.setblocking(True)  # of a service that was nowait they are not
             descriptors = (first, first, error, *(sock.fileno() for sock in self.listeners))
-            return fork_exec(
-                self.path, self.argv, environment, descriptors, self.child_limits, self.service.kill_signal
-            )
+            return self.starter.start_instance(descriptors, environment)
 
         try:
             self._with_standard_error(id_, first, start, now)

@@ -58,8 +58,8 @@ class ServiceSettings:
 
     ``traits`` (of ``config.drafts``) say which keys mean something to it; ``builtin``, or ``forward``, a target to
     connect to, is what the acceptor itself serves.
-    ``user``, ``program`` and ``exec_path`` (empty: what ``program`` begins with) are words to show (log, status,
-    explain); no request can carry them back.
+    ``user``, ``program``, ``exec_path`` (empty: what ``program`` begins with) and ``handler`` are words to show
+    (log, status, explain); no request can carry them back.
     """
 
     name: str
@@ -77,6 +77,7 @@ class ServiceSettings:
     builtin: str = ""
     ident_user: str = ""
     forward: str = ""
+    handler: str = ""
 
 
 @frozen
@@ -252,6 +253,14 @@ class SpawnerFailed:
     """A spawner's last words: which step of taking its user's place failed and why, or a defect of ours."""
 
     reason: str
+
+
+@frozen
+class HandlerFailed:
+    """A spawner's last words instead of ``SpawnerReady``: its handler cannot be imported. ``lines`` are the
+    traceback, the last of them the exception."""
+
+    lines: tuple[str, ...]
 
 
 @frozen
