@@ -65,7 +65,8 @@ class AbsentError(Exception):
     """The peer is not on this machine; the text says why."""
 
 
-def superd(site: Site, log_format: str = "text", limits: str = "") -> Launch:
+def superd(site: Site, log_format: str = "text", limits: str = "", serves: str = "") -> Launch:
+    executes = f'exec = ["{site.programs.echo_once}"]\nuser = "{USER}:{GROUP}"'
     config = site.write(
         "superd.toml",
         f"""\
@@ -76,8 +77,7 @@ log_format = "{log_format}"
 
 [services.echo]
 listen = ["tcp://127.0.0.1:{site.port}"]
-exec = ["{site.programs.echo_once}"]
-user = "{USER}:{GROUP}"
+{serves or executes}
 {limits}""",
     )
     return Launch((site.python, "-m", "superd", "-f", config))
@@ -106,6 +106,8 @@ def xinetd(
     log_on_failure: str = "",
     cps: str = "100000 1",
     per_source: str = "UNLIMITED",
+    server: str = "",
+    server_args: str = "",
 ) -> Launch:
     config = site.write(
         "xinetd.conf",
@@ -130,7 +132,8 @@ service echo_once
     wait = no
     user = {USER}
     group = {GROUP}
-    server = {site.programs.echo_once}
+    server = {server or site.programs.echo_once}
+    {f"server_args = {server_args}" if server_args else ""}
 }}
 """,
     )

@@ -68,10 +68,12 @@ def start_all(
     return Bench(ports, left_out, failed)
 
 
-def measure_speed(load: Load, name: str, arguments: argparse.Namespace) -> bool:
+def measure_speed(
+    load: Load, name: str, arguments: argparse.Namespace, among: tuple[Peer, ...] = PEERS
+) -> bool:
     """Measures, prints and saves; returns whether everyone who is installed took part."""
     load = chosen_load(load, arguments)
-    peers = tuple(peer for peer in PEERS if not arguments.peer or peer.name in arguments.peer)
+    peers = tuple(peer for peer in among if not arguments.peer or peer.name in arguments.peer)
     with workplace(peers, arguments.cache) as place, ExitStack() as stack:
         bench = start_all(
             (*peers, CEILING), place.directory, place.programs, place.packages, arguments.python, stack

@@ -2,65 +2,71 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import inspect
 import os
 import sys
-import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType, TracebackType
-from typing import Any
 
-from superd.config.model import Handler
-from superd.errors import SuperdError
-from superd.handler.connection import Connection
+TYPE_CHECKING = False  # see connection.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import ModuleType, TracebackType
+    from typing import Any
 
-Serve = Callable[[Connection], object]
-"""Serves one connection; what it returns means nothing."""
+    from superd.handler.connection import Connection
+
+    Serve = Callable[[Connection], object]
 
 _OWN = os.path.dirname(os.path.abspath(__file__))
+_VARARGS, _COROUTINE, _YIELDS = 0x04, 0x80, 0x20 | 0x200  # co_flags: inspect's CO_* without inspect
 
 
-class LoadError(SuperdError):
+class LoadError(Exception):
     """A handler cannot be used. ``lines`` tell why: a traceback where there is one, the reason last."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
         super().__init__(self.lines[-1])
 
 
-def load(handler: Handler, folders: Sequence[str]) -> Serve:
+def load(source: str, function: str, folders: Sequence[str]) -> Serve:
     """Import a handler; this process searches ``folders`` for modules from now on.
 
     Args:
+        source: a module's dotted name, or the absolute path of a file.
+        function: its name there; dots lead into classes.
         folders: as ``places.search_path`` gives them; of a file, its own folder comes before them.
 
     Raises:
         LoadError: it cannot be imported, is not there, or cannot be called with a connection.
     """
-    sys.path[:] = [*([os.path.dirname(handler.source)] if handler.is_file else ()), *folders]
+    is_file = source.startswith("/")
+    sys.path[:] = [*([os.path.dirname(source)] if is_file else ()), *folders]
     try:
-        target: Any = _module(handler)
+        target: Any = _file(source) if is_file else _module(source)
     except BaseException as error:  # it is somebody else's code: whatever it raises is its end
         raise LoadError(traceback_lines(error)) from error
-    for name in handler.function.split("."):
+    for name in function.split("."):
         if not hasattr(target, name):
-            raise LoadError([f"{handler.source} has no {handler.function}"])
+            raise LoadError([f"{source} has no {function}"])
         target = getattr(target, name)
-    serve = _serving(target, handler.function)
-    if threading.active_count() > 1:
+    serve = serving(target)
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
         raise LoadError(["it starts threads while it is imported, and a forked process has none of them"])
     return serve
 
 
-def _module(handler: Handler) -> ModuleType:
-    if not handler.is_file:
-        return importlib.import_module(handler.source)
-    stem = os.path.basename(handler.source).removesuffix(".py")
+def _module(name: str) -> ModuleType:
+    __import__(name)
+    return sys.modules[name]
+
+
+def _file(path: str) -> ModuleType:
+    """Import a file under its own name, unless that is the name of a module of Python's, or one that is there."""
+    import importlib.util
+
+    stem = os.path.basename(path).removesuffix(".py")
     name = f"handler_{stem}" if stem in sys.modules or stem in sys.stdlib_module_names else stem
-    spec = importlib.util.spec_from_file_location(name, handler.source)
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # noqa: S101  its name ends in .py
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -77,20 +83,18 @@ def serving(target: Any) -> Serve:
     Raises:
         LoadError: it is none of these.
     """
-    return _serving(target, getattr(target, "__name__", repr(target)))
-
-
-def _serving(target: Any, name: str) -> Serve:
+    name = getattr(target, "__name__", type(target).__name__)
     if isinstance(target, type) and _is_request_handler(target):
         from superd.handler import requests
 
         return requests.serving(target)
     if not callable(target):
         raise LoadError([f"{name} is a {type(target).__name__}, and cannot be called"])
-    if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
+    flags = _flags(target)
+    if flags & _YIELDS:
         raise LoadError([f"{name} yields, so calling it does nothing"])
     alone = _takes_nothing(target, name)
-    if inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None)):  # noqa: B004  an instance with async def __call__
+    if flags & _COROUTINE:
         from superd.handler import concurrent
 
         return concurrent.serving(target, alone=alone)
@@ -99,13 +103,33 @@ def _serving(target: Any, name: str) -> Serve:
 
 def _is_request_handler(target: type) -> bool:
     """Whether it derives from socketserver's base, which is loaded then."""
-    return any(
-        (base.__module__, base.__name__) == ("socketserver", "BaseRequestHandler") for base in target.__mro__
-    )
+    names = [(base.__module__, base.__name__) for base in target.__mro__]
+    return ("socketserver", "BaseRequestHandler") in names
 
 
-def _takes_nothing(target: Callable[..., object], name: str) -> bool:
+def _flags(target: Any) -> int:
+    """The flags of the code that a call runs; 0 where it is not Python's."""
+    inner = getattr(target, "func", target)  # of a functools.partial
+    if not isinstance(target, type) and not hasattr(inner, "__code__"):
+        inner = getattr(inner, "__call__", inner)  # noqa: B004  an instance of a class with one
+    flags: int = getattr(getattr(inner, "__code__", None), "co_flags", 0)
+    return flags
+
+
+def _takes_nothing(target: Any, name: str) -> bool:
     """Whether it is to be called without the connection."""
+    code = getattr(target, "__code__", None)
+    if code is not None and not hasattr(target, "__self__") and not hasattr(target, "__wrapped__"):
+        least = code.co_argcount - len(target.__defaults__ or ())
+        if not code.co_kwonlyargcount and least <= 1:
+            return not (code.co_argcount or code.co_flags & _VARARGS)
+    return _binds_nothing(target, name)
+
+
+def _binds_nothing(target: Callable[..., object], name: str) -> bool:
+    """The same for what is not a plain function."""
+    import inspect
+
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # of some that are written in C
@@ -121,17 +145,15 @@ def _takes_nothing(target: Callable[..., object], name: str) -> bool:
 
 def traceback_lines(error: BaseException) -> list[str]:
     """An exception as Python prints it, without what superd and the import system have on the stack."""
+    import traceback
+
     theirs = error.__traceback__
     while theirs is not None and _is_ours(theirs):
         theirs = theirs.tb_next
-    return list(_lines(traceback.format_exception(type(error), error, theirs)))
+    parts = traceback.format_exception(type(error), error, theirs)
+    return [line for part in parts for line in part.rstrip("\n").split("\n")]
 
 
 def _is_ours(frame: TracebackType) -> bool:
     name = frame.tb_frame.f_code.co_filename
-    return os.path.dirname(name) == _OWN or name.startswith("<frozen importlib") or name == importlib.__file__
-
-
-def _lines(parts: Sequence[str]) -> Iterator[str]:
-    for part in parts:
-        yield from part.rstrip("\n").split("\n")
+    return os.path.dirname(name) == _OWN or name.startswith("<frozen importlib")

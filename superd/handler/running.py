@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
-from superd.handler.connection import Connection
-from superd.handler.loading import Serve, traceback_lines
+from superd.handler.loading import traceback_lines
+
+TYPE_CHECKING = False  # see connection.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from superd.handler.connection import Connection
+    from superd.handler.loading import Serve
 
 FAILED = 1
 """The exit status after an exception, as Python has it."""

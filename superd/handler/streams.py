@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from typing import Any
+
+TYPE_CHECKING = False  # see connection.py
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def renew() -> None:

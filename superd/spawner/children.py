@@ -82,14 +82,17 @@ class Children:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 break
-            child = self._by_pid.pop(pid, None)
-            if child is not None:
+            if pid in self._by_pid:
                 ended.append(pid)
-                del self._by_id[child.id]
                 cpu = usage.ru_utime + usage.ru_stime
-                peak = self._peak_bytes(usage.ru_maxrss)
-                self._note(Ended(child.id, pid, status, cpu, peak, child.started, now), now)
+                self.ended(pid, status, cpu, self._peak_bytes(usage.ru_maxrss), now)
         return ended
+
+    def ended(self, pid: int, status: int, cpu: float, peak_bytes: int, now: float) -> None:
+        """A child has ended, and was collected: here, or by the caller that forked it."""
+        child = self._by_pid.pop(pid)
+        del self._by_id[child.id]
+        self._note(Ended(child.id, pid, status, cpu, peak_bytes, child.started, now), now)
 
     def _note(self, event: Event, now: float) -> None:
         if not self._events:

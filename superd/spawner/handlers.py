@@ -1,163 +1,190 @@
-"""Handlers: imported once by the spawner, and called in a process that is forked for each connection.
+"""A service's handler, from the spawner's side: the caller is started, and asked for a child for each connection.
 
-Nothing is executed, so nothing closes descriptors or clears memory for the child. It closes all but its own, and
-never returns into the spawner's stack. What it shares with the spawner is what the service's user may know anyway:
-its code, and the environment, which is each child's own. It stays undumpable as the spawner is, so children of
-one user cannot look into each other, which executed ones could.
+``superd/handler/caller.py`` says what the caller is and why. The spawner waits for its answer, as it waits for exec
+when it starts a program: so a caller that stands still is a spawner that does not answer its pings, and both are
+replaced.
 """
 
 from __future__ import annotations
 
+import array
 import errno
-import gc
+import marshal
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NoReturn
+from collections.abc import Callable, Sequence
 
-from superd.config.model import Service, StandardError
-from superd.errors import Exit
-from superd.handler.connection import Address, Connection
-from superd.handler.loading import Serve, load
+from superd.config.model import Service
+from superd.errors import SuperdError
+from superd.handler.loading import LoadError
+from superd.handler.messages import CALL, ENDED, FAILED, KILL, PID, READY, REQUEST_BYTES
 from superd.handler.places import search_path
-from superd.handler.running import run
-from superd.handler.streams import renew_for_sockets
-from superd.kernel import linux, rlimits
-from superd.spawner.descriptors import DescriptorBudget
+from superd.kernel import rlimits
 from superd.spawner.plan import Environment
+from superd.spawner.spawn import fork_exec
 from superd.wire.messages import Peer
 from superd.wire.peers import address_text, peer_environment
 
 MOST_LINES, MOST_CHARS = 40, 300
-"""Of a traceback. Even if JSON needs six bytes for each character, that fits a ``HandlerFailed``."""
+"""Of a traceback, so that a ``HandlerFailed`` holds it."""
 
-LOG = 3
-"""The log's descriptor in a child whose standard error leads elsewhere."""
+NULL, LINK = 0, 3
+"""Descriptors: /dev/null here, and the caller's link there."""
 
+_BOOT = (
+    "import sys\nsys.path[:] = sys.argv[2:]\nfrom superd.handler.caller import main\nmain(int(sys.argv[1]))"
+)
 
-def load_handler(service: Service, environment: Environment) -> Serve | None:
-    """Import a service's handler into this process, for good; None where it has none.
-
-    Raises:
-        LoadError: it cannot be used.
-    """
-    if service.handler is None:
-        return None
-    folders = search_path(service.environment.get("PYTHONPATH", ""))
-    os.environb.clear()
-    os.environb.update(environment)
-    sys.argv = [service.handler.text]
-    with _signals_kept():
-        serve = load(service.handler, folders)
-    renew_for_sockets()
-    gc.collect()
-    return serve
+Ended = tuple[int, int, float, int]
+"""As ``messages.ENDED`` has it."""
 
 
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """What a module makes of signals while it is imported would be the spawner's end, or its deafness."""
-    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for number, handler in before.items():
-            if handler is not None and signal.getsignal(number) != handler:
-                signal.signal(number, handler)
+class CallerGoneError(SuperdError):
+    """The caller ended, and nothing more can be served."""
 
 
 def fitting(lines: Sequence[str]) -> tuple[str, ...]:
-    """As much of a traceback as a message carries: its last lines, whatever JSON makes of them."""
+    """As much of a traceback as a message carries: its last lines."""
     return tuple(line[:MOST_CHARS] for line in lines[-MOST_LINES:])
 
 
-class HandlerCalls:
-    """Forks, and calls the handler in the child."""
+def start_caller(service: Service, environment: Environment) -> Caller | None:
+    """Start the process that imports a service's handler, and wait until it has; None where there is none.
+
+    Raises:
+        LoadError: the handler cannot be used.
+        OSError: there is no Python to execute in root_directory, or the sandbox.
+        CallerGoneError: it died meanwhile.
+    """
+    if service.handler is None:
+        return None
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    folders = search_path(service.environment.get("PYTHONPATH", ""))
+    argv = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(LINK), *search_path()]
+    try:
+        pid = fork_exec(
+            os.fsencode(sys.executable),
+            tuple(map(os.fsencode, argv)),
+            lambda _: environment,
+            (NULL, NULL, NULL, theirs.fileno()),
+            {},
+            signal.SIGKILL,
+        )
+    except OSError as error:
+        raise OSError(error.errno, f"{sys.executable}: {error.strerror}") from error
+    theirs.close()
+    caller = Caller(ours, pid)
+    limits = rlimits.numbers(rlimits.split(service.resource_limits)[1])
+    settings = {
+        "service": service.name,
+        "source": service.handler.source,
+        "function": service.handler.function,
+        "folders": folders,
+        "standard_error": str(service.standard_error.value),
+        "limits": limits,
+    }
+    ours.send(marshal.dumps(settings))
+    caller.wait_until_ready()
+    return caller
+
+
+class Caller:
+    """A caller that lives, as a starter of children.
+
+    Args:
+        link: our end.
+        pid: its own.
+    """
 
     always_logs = True
 
-    def __init__(self, serve: Serve, service: Service, budget: DescriptorBudget, null: int) -> None:
-        self._serve = serve
-        self._service = service
-        self._limits = rlimits.split(service.resource_limits)[1]
-        self._budget = budget
-        self._null = null
-        self._title_area = linux.argument_area()
+    def __init__(self, link: socket.socket, pid: int) -> None:
+        self.pid = pid
+        self._link = link
+        self._ended: list[Ended] = []
+
+    def fileno(self) -> int:
+        """Readable when somebody ended."""
+        return self._link.fileno()
+
+    def wait_until_ready(self) -> None:
+        """Raises LoadError and CallerGoneError as ``start_caller`` does."""
+        answer = self._receive()
+        if answer != READY:
+            raise LoadError(fitting(answer.removeprefix(FAILED).decode().split("\n")))
 
     def start(self, sock: int, error: int, peer: Peer) -> int:
-        pid = os.fork()
-        if pid == 0:
-            self._live(sock, error, peer)
-        return pid
+        request = (
+            CALL,
+            int(peer.family),
+            _remote(peer),
+            _local(peer),
+            peer.datagram,
+            peer_environment(peer),
+        )
+        rights = array.array("i", (sock, error)).tobytes()
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
+        try:
+            self._link.sendmsg((marshal.dumps(request),), ancillary)
+        except OSError as failure:
+            raise self._gone() from failure
+        while len(answer := self._receive()) != PID.size:
+            self._ended += ENDED.iter_unpack(answer)
+        (pid,) = PID.unpack(answer)
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+        return int(pid)
 
     def start_instance(self, descriptors: Sequence[int], environment: Callable[[int], Environment]) -> int:
         raise OSError(errno.EINVAL, "a handler has no instance")
 
-    def _live(self, sock: int, error: int, peer: Peer) -> NoReturn:
-        """The child's whole life."""
-        status: int = Exit.SOFTWARE
+    def kill(self, pid: int, number: int) -> None:
+        """Signal a child and its session, if it still runs."""
         try:
-            log = self._place(sock, error)
-            status = self._call(peer, log)
-        finally:
-            os._exit(status)
+            self._link.send(marshal.dumps((KILL, pid, number)))
+        except OSError as failure:
+            raise self._gone() from failure
 
-    def _place(self, sock: int, error: int) -> int:
-        """Descriptors 0, 1 and 2, and that of the log, which is returned; no other stays open."""
-        os.dup2(sock, 0)
-        os.dup2(sock, 1)
-        kind = self._service.standard_error
-        if kind is StandardError.LOG:
-            os.dup2(error, 2)
-            linux.close_range(3)
-            return 2
-        os.dup2(sock if kind is StandardError.SOCKET else self._null, 2)
-        os.dup2(error, LOG, inheritable=False)
-        linux.close_range(LOG + 1)
-        return LOG
+    @property
+    def has_news(self) -> bool:
+        """Somebody ended, and ``fileno`` will not say so."""
+        return bool(self._ended)
 
-    def _call(self, peer: Peer, log: int) -> int:
-        def write_log(text: str) -> None:
-            _write_all(log, f"{text}\n".encode("utf-8", "backslashreplace"))
+    def ended(self) -> list[Ended]:
+        """Who ended since the last time."""
+        while True:
+            try:
+                self._ended += ENDED.iter_unpack(self._receive(socket.MSG_DONTWAIT))
+            except BlockingIOError:
+                break
+        found, self._ended = self._ended, []
+        return found
 
-        os.setsid()
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    def _receive(self, flags: int = 0) -> bytes:
         try:
-            rlimits.apply({**self._budget.inherited(), **self._limits})
-        except OSError as error:
-            write_log(f"{self._service.name}: {error.strerror}")
-            return Exit.SOFTWARE
-        os.environb.update(peer_environment(peer))
-        connection = connection_of(peer, self._service.name, write_log)
-        linux.set_name(self._service.name)
-        linux.write_title(self._title_area, f"{self._service.name}: {connection.peer}")
-        return run(self._serve, connection, write_log)
+            data = self._link.recv(REQUEST_BYTES, flags)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise self._gone()
+        return data
+
+    def _gone(self) -> CallerGoneError:
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        return CallerGoneError(f"the process that calls the handler {how}")
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except BrokenPipeError:  # the spawner is gone, and a line of log is not worth a connection
-        pass
-
-
-def connection_of(peer: Peer, service: str, log: Callable[[str], None]) -> Connection:
-    """The connection on descriptor 0, as the handler is given it."""
+def _remote(peer: Peer) -> tuple[str, int, int, int, int]:
     if peer.family == socket.AF_UNIX:
-        sock = socket.socket(fileno=0)  # a stream or records: it is asked
-        return Connection(sock, Address("", 0, peer.pid, peer.uid, peer.gid), Address("", 0), service, log)
-    kind = socket.SOCK_DGRAM if peer.datagram else socket.SOCK_STREAM
-    return Connection(
-        socket.socket(peer.family, kind, 0, 0),
-        Address(address_text(peer, peer.remote), peer.remote_port),
-        Address(address_text(peer, peer.local), peer.local_port),
-        service,
-        log,
-        datagram=peer.datagram,
-    )
+        return "", 0, peer.pid, peer.uid, peer.gid
+    return address_text(peer, peer.remote), peer.remote_port, 0, 0, 0
+
+
+def _local(peer: Peer) -> tuple[str, int]:
+    if peer.family == socket.AF_UNIX:
+        return "", 0
+    return address_text(peer, peer.local), peer.local_port

@@ -23,7 +23,7 @@ from superd.errors import Exit, SuperdError
 from superd.handler.loading import LoadError
 from superd.kernel import linux, privileges, rlimits
 from superd.kernel.birth import Birth
-from superd.spawner.handlers import fitting, load_handler
+from superd.spawner.handlers import CallerGoneError, start_caller
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
@@ -38,9 +38,9 @@ def main(birth: Birth) -> NoReturn:
     master = Link(birth.master, Role.SPAWNER, Role.MASTER)
     try:
         environment = _take_place(birth, parent)
-        serve = load_handler(birth.service, environment)
+        caller = start_caller(birth.service, environment)
     except LoadError as error:
-        master.post(HandlerFailed(fitting(error.lines)))
+        master.post(HandlerFailed(error.lines))
         os._exit(1)
     except (OSError, SuperdError, ValueError) as error:
         master.post(SpawnerFailed(str(error)[:1000]))
@@ -50,7 +50,10 @@ def main(birth: Birth) -> NoReturn:
     master.post(SpawnerReady())
     master.phase = Phase.SERVING
     try:
-        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners, serve).run()
+        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners, caller).run()
+    except CallerGoneError as error:
+        master.post(SpawnerFailed(str(error)))
+        os._exit(1)
     except Exception as error:  # noqa: BLE001  a defect of ours: standard error leads nowhere here, the log does not
         master.post(SpawnerFailed(_defect(error)))
         os._exit(Exit.SOFTWARE)

@@ -10,15 +10,14 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from superd.config.model import Service, StandardError
 from superd.errors import WireError
-from superd.handler.loading import Serve
 from superd.kernel import linux
 from superd.spawner.children import Children
 from superd.spawner.descriptors import DescriptorBudget
-from superd.spawner.handlers import HandlerCalls
+from superd.spawner.handlers import Caller
 from superd.spawner.output import Outputs
 from superd.spawner.plan import listen_environment, listen_names
 from superd.spawner.starting import Program, Starter
@@ -77,7 +76,7 @@ class Spawner:
         own: socket.socket,
         work: socket.socket,
         listeners: Sequence[socket.socket],
-        serve: Serve | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self.service = service
         self.is_instance = service.has_instance
@@ -94,11 +93,8 @@ class Spawner:
         self.retiring = False
         self.budget = DescriptorBudget()
         self.null = os.dup(0)  # which is /dev/null; a root_directory need not hold one
-        self.starter: Starter = (
-            HandlerCalls(serve, service, self.budget, self.null)
-            if serve is not None
-            else Program(service, environment, self.budget)
-        )
+        self.caller = caller
+        self.starter: Starter = caller or Program(service, environment, self.budget)
         self.epoll = select.epoll()
         self.parent = os.getppid()
         self.writing = False  # whether the epoll waits for the own link to take more
@@ -112,6 +108,8 @@ class Spawner:
         self._watch(signals, lambda: self._signalled(signals))
         self._watch(self.master.fileno(), self._from_master)
         self._watch(self.own.fileno(), self._from_acceptor)
+        if self.caller is not None:
+            self._watch(self.caller.fileno(), self._from_caller)
         if not self.is_instance:
             self._handlers[self.work.fileno()] = self._take_work
             # of two spawners that wait there, one is woken
@@ -129,6 +127,8 @@ class Spawner:
         now = time.monotonic()
         if self.waiting and now >= self.retry_at:
             self._start_waiting()
+        if self.caller is not None and self.caller.has_news:
+            self._from_caller()
         for descriptor in self.outputs.grown(now):
             self.epoll.register(descriptor, select.EPOLLIN)
         due = self.children.due
@@ -152,12 +152,25 @@ class Spawner:
         if not self.is_instance:
             self.work_alone.poll(GATHER_MS)
         numbers = linux.read_signals(signals)
-        for pid in self.children.reap(time.monotonic()):
+        if self.caller is None:
+            self._read_last_words(self.children.reap(time.monotonic()))
+        if signal.SIGTERM in numbers and os.getppid() != self.parent:
+            self._abandon()
+
+    def _read_last_words(self, ended: Iterable[int]) -> None:
+        """What children that ended had written."""
+        for pid in ended:
             pipe = self.outputs.ended(pid)
             if pipe is not None and not self._read_output(pipe):
                 self.epoll.register(pipe, select.EPOLLIN)  # a descendant of the child has it open
-        if signal.SIGTERM in numbers and os.getppid() != self.parent:
-            self._abandon()
+
+    def _from_caller(self) -> None:
+        """Children that the caller forked have ended."""
+        assert self.caller is not None  # noqa: S101  who else
+        now, ended = time.monotonic(), self.caller.ended()
+        for pid, status, cpu, peak_kib in ended:
+            self.children.ended(pid, status, cpu, peak_kib * 1024, now)
+        self._read_last_words(pid for pid, *_ in ended)
 
     def _from_master(self) -> None:
         try:
@@ -246,7 +259,11 @@ class Spawner:
 
     def _kill(self, id_: int, number: int) -> None:
         child = self.children.find(id_)
-        if child is not None:
+        if child is None:
+            return
+        if self.caller is not None:
+            self.caller.kill(child.pid, number)
+        else:
             kill_group(child.pid, number)
 
     # --- starting children ---

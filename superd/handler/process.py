@@ -1,0 +1,37 @@
+"""What the caller asks of the kernel and Python's os lacks: prctl(2), and the words that ps shows."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+_PR_SET_DUMPABLE, _PR_SET_NAME = 4, 15  # include/uapi/linux/prctl.h
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def hide() -> None:
+    """Let no process of the same user trace this one or read its memory (PR_SET_DUMPABLE); forks inherit it.
+
+    Raises:
+        OSError: of prctl(2).
+    """
+    if _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, f"PR_SET_DUMPABLE: {os.strerror(number)}")
+
+
+class Title:
+    """Where the arguments stand that ps shows, fields 48 and 49 of proc_pid_stat(5); a fork has them there too."""
+
+    def __init__(self) -> None:
+        with open("/proc/self/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()  # the first of these is field 3
+        self._start, self._end = int(fields[48 - 3]), int(fields[49 - 3])
+
+    def show(self, title: str, name: str) -> None:
+        """Show a title in ps, as far as it fits, and a short name of at most 15 bytes."""
+        _libc.prctl(_PR_SET_NAME, ctypes.c_char_p(os.fsencode(name)[:15]), 0, 0, 0)
+        room = self._end - self._start
+        if self._start > 0 and room > 1:
+            text = os.fsencode(title)[: room - 1]
+            ctypes.memmove(self._start, text.ljust(room, b"\0"), room)
