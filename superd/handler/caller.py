@@ -12,6 +12,8 @@ each other, which executed ones could.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what signal wraps, and makes no enums: a child copies less
+import functools
 import gc
 import marshal
 import os
@@ -20,7 +22,7 @@ import socket
 import sys
 
 from superd.handler.connection import Address, Connection
-from superd.handler.loading import LoadError, load
+from superd.handler.loading import LoadError, load, traceback_lines
 from superd.handler.messages import ENDED, FAILED, KILL, PID, READY, REQUEST_BYTES
 from superd.handler.process import Title, hide
 from superd.handler.running import run
@@ -28,19 +30,24 @@ from superd.handler.streams import renew_for_sockets
 
 TYPE_CHECKING = False  # see connection.py
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
     from superd.handler.loading import Serve
 
 EX_SOFTWARE = 70
-LOG = 3
-"""The log's descriptor in a child whose standard error leads elsewhere."""
+STANDARD_ERROR, BESIDE = 2, 3
+"""The log's descriptor in a child, and where its standard error leads elsewhere."""
 
 GENERATION = 50_000
 """New objects before a process looks for cycles among them."""
 
+MOST_LINES, MOST_BYTES = 40, 16_000
+"""Of a traceback."""
+
 _SPACE = socket.CMSG_SPACE(2 * 4)  # two descriptors
+_FLAGS = int(socket.MSG_CMSG_CLOEXEC)
+_SIGCHLD, _DEFAULT = int(signal.SIGCHLD), int(signal.SIG_DFL)
 
 
 def main(descriptor: int) -> NoReturn:
@@ -51,24 +58,34 @@ def main(descriptor: int) -> NoReturn:
     """
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
     settings = marshal.loads(link.recv(REQUEST_BYTES))  # noqa: S302  of the spawner, which runs us
-    title = Title()
-    title.show(f"superd: handler {settings['service']}", f"superd: {settings['service']}")
-    hide()
-    sys.argv = [f"{settings['source']}:{settings['function']}"]
     try:
-        serve = _load(settings)
+        caller = _prepared(link, settings)
     except LoadError as error:
-        link.send(FAILED + "\n".join(error.lines[-40:]).encode("utf-8", "backslashreplace")[-16_000:])
-        os._exit(1)
-    renew_for_sockets()
-    gc.collect()
-    gc.freeze()  # what is there is shared with every child, and no cycle is ever found in it
-    gc.set_threshold(GENERATION)
-    caller = _Caller(link, serve, settings, title)
-    signal.signal(signal.SIGCHLD, caller.reap)
+        _last_words(link, error.lines)
+    except Exception as error:  # noqa: BLE001  a defect of ours: standard error leads nowhere here
+        _last_words(link, traceback_lines(error))
     link.send(READY)
     while True:
         caller.obey()
+
+
+def _last_words(link: socket.socket, lines: Sequence[str]) -> NoReturn:
+    link.send(FAILED + "\n".join(lines[-MOST_LINES:]).encode("utf-8", "backslashreplace")[-MOST_BYTES:])
+    os._exit(1)
+
+
+def _prepared(link: socket.socket, settings: Any) -> _Caller:
+    title = Title()
+    title.show(f"superd: handler {settings['service']}")
+    hide(settings["service"])
+    sys.argv = [f"{settings['source']}:{settings['function']}"]
+    caller = _Caller(link, _load(settings), settings, title)
+    renew_for_sockets()
+    signal.signal(signal.SIGCHLD, caller.reap)
+    gc.collect()
+    gc.freeze()  # what is there is shared with every child, and no cycle is ever found in it
+    gc.set_threshold(GENERATION)
+    return caller
 
 
 def _load(settings: Any) -> Serve:
@@ -86,7 +103,12 @@ def _load(settings: Any) -> Serve:
 
 
 class _Caller:
-    """Serves its spawner."""
+    """Serves its spawner.
+
+    What a child does before the handler's own first line is kept short, and done before the fork where that is
+    possible: each page of memory that a child writes to, and be it the count of references to a constant, is copied
+    for it alone, and costs it more than a system call does.
+    """
 
     def __init__(self, link: socket.socket, serve: Serve, settings: Any, title: Title) -> None:
         self._link = link
@@ -95,15 +117,16 @@ class _Caller:
         self._error: str = settings["standard_error"]
         self._limits: Sequence[tuple[int, int, int]] = settings["limits"]
         self._null = os.dup(0)
+        self._log = STANDARD_ERROR if self._error == "log" else BESIDE
         self._most_descriptors = os.sysconf("SC_OPEN_MAX")  # a bound for kernels without close_range(2)
         self._title = title
+        self._peer_variables: dict[bytes, bytes] = {}
         self._pids: set[int] = set()
         self._is_forking = False
 
     def obey(self) -> None:
         """Take one packet of the spawner's."""
-        flags = int(socket.MSG_CMSG_CLOEXEC)
-        data, ancillary, _, _ = self._link.recvmsg(REQUEST_BYTES, _SPACE, flags)
+        data, ancillary, _, _ = self._link.recvmsg(REQUEST_BYTES, _SPACE, _FLAGS)
         if not data:
             os._exit(0)
         request = marshal.loads(data)  # noqa: S302  of the spawner
@@ -116,17 +139,32 @@ class _Caller:
         self.reap()
 
     def _start(self, request: Any, descriptors: list[int]) -> None:
+        _, family, datagram, remote, local, variables = request
+        self._name_peer(variables)
+        connection = _HandedOver(
+            family, Address(*remote), Address(*local), self._service, self._complain, datagram
+        )
+        title = f"{self._service}: {connection.peer}"
         try:
             pid = os.fork()
         except OSError as error:
             pid = -(error.errno or 1)
         if pid == 0:
-            self._live(request, *descriptors)
+            self._live(connection, title, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
             self._pids.add(pid)
         self._link.send(PID.pack(pid))
+
+    def _name_peer(self, variables: dict[bytes, bytes]) -> None:
+        """Have the next child find its peer in the environment; what is still true of the last one's stays."""
+        last, self._peer_variables = self._peer_variables, variables
+        for name in last.keys() - variables.keys():
+            del os.environb[name]
+        for name, value in variables.items():
+            if last.get(name) != value:
+                os.environb[name] = value
 
     def _kill(self, pid: int, number: int) -> None:
         """Signal the session that a child leads, or the child alone before it has become a leader."""
@@ -153,44 +191,63 @@ class _Caller:
 
     # --- in the child ---
 
-    def _live(self, request: Any, sock: int, error: int) -> NoReturn:
+    def _live(self, connection: _HandedOver, title: str, sock: int, error: int) -> NoReturn:
         """The child's whole life."""
         status = EX_SOFTWARE
         try:
-            status = self._call(request, self._place(sock, error))
+            self._place(sock, error)
+            os.setsid()
+            _signal.signal(_SIGCHLD, _DEFAULT)
+            self._title.show(title)
+            if self._limits:
+                _limit(self._limits)
+            status = run(self._serve, connection, self._complain)
         finally:
             os._exit(status)
 
-    def _place(self, sock: int, error: int) -> int:
-        """Set descriptors 0, 1 and 2, and that of the log, which is returned; no other stays open."""
+    def _place(self, sock: int, error: int) -> None:
+        """Set descriptors 0, 1 and 2, and that of the log; no other stays open."""
         os.dup2(sock, 0)
         os.dup2(sock, 1)
-        if self._error == "log":
-            os.dup2(error, 2)
-            os.closerange(3, self._most_descriptors)
-            return 2
-        os.dup2(sock if self._error == "socket" else self._null, 2)
-        os.dup2(error, LOG, inheritable=False)
-        os.closerange(LOG + 1, self._most_descriptors)
-        return LOG
+        if self._log == BESIDE:
+            os.dup2(sock if self._error == "socket" else self._null, 2)
+        os.dup2(error, self._log, self._log == STANDARD_ERROR)
+        os.closerange(self._log + 1, self._most_descriptors)
 
-    def _call(self, request: Any, log: int) -> int:
-        def write_log(text: str) -> None:
-            _write_all(log, f"{text}\n".encode("utf-8", "backslashreplace"))
+    def _complain(self, text: str) -> None:
+        data = f"{text}\n".encode("utf-8", "backslashreplace")
+        try:
+            while data:
+                data = data[os.write(self._log, data) :]
+        except BrokenPipeError:  # the spawner is gone, and a line of log is not worth a connection
+            pass
 
-        os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _, family, peer, local, datagram, environment = request
-        if self._limits:
-            _limit(self._limits)
-        os.environb.update(environment)
-        remote = Address(*peer)
-        self._title.show(f"{self._service}: {remote}", self._service)
-        kind = socket.SOCK_DGRAM if datagram else socket.SOCK_STREAM
-        # of a unix socket it is asked what kind it is, a stream or one of records
-        sock = socket.socket(fileno=0) if family == socket.AF_UNIX else socket.socket(family, kind, 0, 0)
-        connection = Connection(sock, remote, Address(*local), self._service, write_log, datagram=datagram)
-        return run(self._serve, connection, write_log)
+
+class _HandedOver(Connection):
+    """The connection on descriptor 0; its socket is made when it is asked for."""
+
+    def __init__(
+        self,
+        family: int,
+        peer: Address,
+        local: Address,
+        service: str,
+        log: Callable[[str], object],
+        datagram: bool,
+    ) -> None:
+        self.peer = peer
+        self.local = local
+        self.service = service
+        self.datagram = datagram
+        self._log = log
+        self._family = family
+
+    @functools.cached_property
+    def socket(self) -> socket.socket:  # type: ignore[override]  # an attribute there
+        if self._family == socket.AF_UNIX:
+            return socket.socket(fileno=0)  # a stream, or one of records: it is asked
+        kind = socket.SOCK_DGRAM if self.datagram else socket.SOCK_STREAM
+        return socket.socket(self._family, kind, 0, 0)
 
 
 def _limit(limits: Sequence[tuple[int, int, int]]) -> None:
@@ -198,11 +255,3 @@ def _limit(limits: Sequence[tuple[int, int, int]]) -> None:
 
     for number, soft, hard in limits:
         resource.setrlimit(number, (soft, hard))
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except BrokenPipeError:  # the spawner is gone, and a line of log is not worth a connection
-        pass

@@ -1,8 +1,8 @@
 """What a spawner and its caller say to each other, packet by packet.
 
 The spawner: first the settings, then ``(CALL, …)`` with a connection and a pipe for the log, or
-``(KILL, pid, signal)``, all marshalled. The caller: READY or FAILED and why; then PID for each call, and ENDED, some in one packet. A packet's
-length tells the last two from each other.
+``(KILL, pid, signal)``, all marshalled. The caller: READY or FAILED and why; then PID for each call, and ENDED, some
+in one packet. A packet's length tells the last two from each other.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ PID = struct.Struct("=i")
 """The child's; negative: an errno."""
 ENDED = struct.Struct("=iidq")
 """Pid, wait status, seconds of processor time, peak memory in KiB."""
-REQUEST_BYTES = 256 * 1024
+REQUEST_BYTES = 64 * 1024
 """No packet is longer."""

@@ -119,9 +119,9 @@ class Caller:
         request = (
             CALL,
             int(peer.family),
+            peer.datagram,
             _remote(peer),
             _local(peer),
-            peer.datagram,
             peer_environment(peer),
         )
         rights = array.array("i", (sock, error)).tobytes()
