@@ -78,6 +78,9 @@ def _prepared(link: socket.socket, settings: Any) -> _Caller:
     title = Title()
     title.show(f"superd: handler {settings['service']}")
     hide(settings["service"])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if settings["own_locale"]:  # Python's own addition where there is no locale (PEP 538)
+        os.environb.pop(b"LC_CTYPE", None)
     sys.argv = [f"{settings['source']}:{settings['function']}"]
     caller = _Caller(link, _load(settings), settings, title)
     renew_for_sockets()

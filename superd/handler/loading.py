@@ -83,17 +83,17 @@ def serving(target: Any) -> Serve:
     Raises:
         LoadError: it is none of these.
     """
-    name = getattr(target, "__name__", type(target).__name__)
-    if isinstance(target, type) and _is_request_handler(target):
+    name = _name(target)
+    if _is_request_handler(target):
         from superd.handler import requests
 
         return requests.serving(target)
     if not callable(target):
-        raise LoadError([f"{name} is a {type(target).__name__}, and cannot be called"])
+        raise LoadError([f"an object of type {type(target).__name__} cannot be called"])
     flags = _flags(target)
     if flags & _YIELDS:
         raise LoadError([f"{name} yields, so calling it does nothing"])
-    alone = _takes_nothing(target, name)
+    alone = takes_nothing(target)
     if flags & _COROUTINE:
         from superd.handler import concurrent
 
@@ -101,10 +101,15 @@ def serving(target: Any) -> Serve:
     return (lambda _: target()) if alone else target
 
 
-def _is_request_handler(target: type) -> bool:
-    """Whether it derives from socketserver's base, which is loaded then."""
-    names = [(base.__module__, base.__name__) for base in target.__mro__]
-    return ("socketserver", "BaseRequestHandler") in names
+def _name(target: Any) -> str:
+    name: str = getattr(target, "__name__", type(target).__name__)
+    return name
+
+
+def _is_request_handler(target: Any) -> bool:
+    """Whether it is a class that derives from socketserver's base, which is loaded then."""
+    bases = target.__mro__ if isinstance(target, type) else ()
+    return ("socketserver", "BaseRequestHandler") in [(base.__module__, base.__name__) for base in bases]
 
 
 def _flags(target: Any) -> int:
@@ -116,17 +121,23 @@ def _flags(target: Any) -> int:
     return flags
 
 
-def _takes_nothing(target: Any, name: str) -> bool:
-    """Whether it is to be called without the connection."""
+def takes_nothing(target: Any) -> bool:
+    """Whether a handler is called without the connection, and has standard input and output instead.
+
+    Raises:
+        LoadError: it can be called neither way.
+    """
+    if _is_request_handler(target):
+        return False
     code = getattr(target, "__code__", None)
     if code is not None and not hasattr(target, "__self__") and not hasattr(target, "__wrapped__"):
         least = code.co_argcount - len(target.__defaults__ or ())
         if not code.co_kwonlyargcount and least <= 1:
             return not (code.co_argcount or code.co_flags & _VARARGS)
-    return _binds_nothing(target, name)
+    return _binds_nothing(target)
 
 
-def _binds_nothing(target: Callable[..., object], name: str) -> bool:
+def _binds_nothing(target: Callable[..., object]) -> bool:
     """The same for what is not a plain function."""
     import inspect
 
@@ -140,7 +151,7 @@ def _binds_nothing(target: Callable[..., object], name: str) -> bool:
         except TypeError:
             continue
         return not arguments
-    raise LoadError([f"{name}{signature} cannot be called with the connection, nor with nothing"])
+    raise LoadError([f"{_name(target)}{signature} cannot be called with the connection, nor with nothing"])
 
 
 def traceback_lines(error: BaseException) -> list[str]:

@@ -40,7 +40,7 @@ def import_fault(service: Service, reason: str) -> Fault:
     return Fault(
         service.source_file,
         f"services.{service.name}.handler",
-        f"cannot be imported: {reason}",
+        f"cannot be used: {reason}",
         "mend it, and reload",
         value,
         service.name,

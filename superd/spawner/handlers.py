@@ -84,6 +84,7 @@ def start_caller(service: Service, environment: Environment) -> Caller | None:
         "folders": folders,
         "standard_error": str(service.standard_error.value),
         "limits": limits,
+        "own_locale": b"LC_CTYPE" not in environment,
     }
     ours.send(marshal.dumps(settings))
     caller.wait_until_ready()

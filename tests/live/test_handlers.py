@@ -1,0 +1,422 @@
+"""Handlers, as an administrator has them: real connections, real processes, real faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clients import connect, first_line, stop
+from harness import Superd, exchange, is_alive, read_all, stat_fields, wait_until, written
+
+pytestmark = pytest.mark.live
+
+DAEMON = pwd.getpwnam("daemon").pw_uid
+
+TELLS = """
+    import json, os, random, resource, signal, sys
+
+    def where(number):
+        try:
+            return os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            return None
+
+    def tell(connection):
+        found = {name: where(name) for name in os.listdir("/proc/self/fd")}
+        status = dict(line.rstrip().split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+        told = {
+            "uids": os.getresuid(), "groups": os.getgroups(), "sid": os.getsid(0), "pid": os.getpid(),
+            "descriptors": {number: name for number, name in found.items() if name}, "status": status,
+            "environ": dict(os.environ), "random": random.random(), "modules": sorted(sys.modules),
+            "nofile": resource.getrlimit(resource.RLIMIT_NOFILE), "cpu": resource.getrlimit(resource.RLIMIT_CPU),
+            "child": signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL, "argv": sys.argv,
+            "peer": str(connection.peer), "local": str(connection.local), "service": connection.service,
+            "folder": os.getcwd(),
+        }
+        connection.writer.write(json.dumps(told).encode())
+"""
+
+
+def handler(address: str, folder: Path, code: str, name: str, more: str = "", user: str = "daemon") -> str:
+    """A service on port 7, as TOML, and its file."""
+    path = written(folder / "served.py", code)
+    listen = f"tcp://{address}:7"
+    return f'[services.it]\nlisten = ["{listen}"]\nhandler = "{path}:{name}"\nuser = "{user}"\n{more}\n'
+
+
+def told(address: str, folder: Path, more: str = "") -> dict[str, Any]:
+    with Superd(handler(address, folder, TELLS, "tell", more)):
+        found: dict[str, Any] = json.loads(exchange(address, 7))
+    return found
+
+
+def is_off(superd: Superd) -> str:
+    """Waits until the service is off; why."""
+    fault: str = wait_until(lambda: superd.status("it")["fault"], "the service to be off")
+    assert superd.status("it")["state"] == "faulty"
+    return fault
+
+
+# --- what it is ---
+
+
+def test_it_is_the_services_user_in_a_session_of_its_own(address: str, folder: Path) -> None:
+    seen = told(address, folder)
+    assert seen["uids"] == [DAEMON] * 3
+    assert seen["sid"] == seen["pid"]
+    status = seen["status"]
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0 and status["NoNewPrivs"] == "1"
+    assert int(status["SigBlk"], 16) == 0
+    ignored = {number + 1 for number in range(64) if int(status["SigIgn"], 16) >> number & 1} - {32, 33}
+    assert ignored == {signal.SIGPIPE, signal.SIGXFSZ}, "as in any Python; the two are glibc's own"
+    assert int(status["SigCgt"], 16) == 0 and seen["child"]
+    assert seen["folder"] == "/"
+
+
+def test_no_descriptor_is_open_but_its_own(address: str, folder: Path) -> None:
+    descriptors = told(address, folder)["descriptors"]
+    assert descriptors.keys() == {"0", "1", "2"}
+    assert descriptors["0"] == descriptors["1"] and descriptors["0"].startswith("socket:")
+    assert descriptors["2"].startswith("pipe:")
+
+
+def test_its_environment_is_that_of_any_child(address: str, folder: Path) -> None:
+    environ = told(address, folder, 'environment = { GREETING = "hello" }')["environ"]
+    assert (
+        environ["GREETING"] == "hello" and environ["USER"] == "daemon" and environ["SUPERD_SERVICE"] == "it"
+    )
+    assert (environ["PROTO"], environ["TCPREMOTEIP"], environ["TCPLOCALPORT"]) == ("TCP", "127.0.0.1", "7")
+    assert environ.keys() <= {
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "GREETING", "SUPERD_SERVICE", "PROTO", "TCPREMOTEIP",
+        "TCPREMOTEPORT", "TCPLOCALIP", "TCPLOCALPORT", "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST",
+    }  # fmt: skip
+
+
+def test_limits_hold_for_it_and_not_for_what_forks_it(address: str, folder: Path) -> None:
+    seen = told(address, folder, 'limit_nofile = 64\nlimit_cpu = "5s"')
+    assert (seen["nofile"], seen["cpu"]) == ([64, 64], [5, 5])
+
+
+def test_the_connection_says_who_is_there(address: str, folder: Path) -> None:
+    seen = told(address, folder)
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", seen["peer"]) and seen["local"] == f"{address}:7"
+    assert seen["service"] == "it" and seen["argv"] == [f"{folder}/served.py:tell"]
+
+
+def test_trio_is_not_loaded_for_one_that_is_not_async(address: str, folder: Path) -> None:
+    modules = set(told(address, folder)["modules"])
+    assert modules.isdisjoint({"trio", "attr", "psutil"})
+
+
+def test_two_connections_see_nothing_of_each_other(address: str, folder: Path) -> None:
+    code = """
+        import os, random
+        seen = []
+
+        def remember(connection):
+            line = connection.reader.readline()
+            seen.append(line)
+            connection.writer.write(b"%d %s %s" % (len(seen), random.randbytes(8).hex().encode(), line))
+            connection.reader.read()
+    """
+    with Superd(handler(address, folder, code, "remember")), connect(address) as one, connect(address) as two:
+        answers = []
+        for client in (one, two):
+            client.sendall(b"hello\n")
+            answers.append(first_line(client).split())
+    assert [answer[0] for answer in answers] == [b"1", b"1"]
+    assert answers[0][1] != answers[1][1], "both draw the same random numbers"
+
+
+# --- how it may be written ---
+
+
+def test_one_without_parameters_has_standard_input_and_output(address: str, folder: Path) -> None:
+    code = """
+        import os, sys
+
+        def ask():
+            print("who is there?", flush=True)
+            print("hello", input(), os.environ["TCPREMOTEIP"])
+    """
+    with Superd(handler(address, folder, code, "ask")), connect(address) as client:
+        assert first_line(client) == b"who is there?\n"
+        client.sendall(b"it is me\n")
+        assert read_all(client) == b"hello it is me 127.0.0.1\n"
+
+
+def test_an_async_one_is_run_by_trio(address: str, folder: Path) -> None:
+    code = """
+        async def loud(connection):
+            async for data in connection.stream:
+                await connection.stream.send_all(data.upper())
+    """
+    with Superd(handler(address, folder, code, "loud")):
+        assert exchange(address, 7, b"quiet") == b"QUIET"
+
+
+def test_classes_of_socketserver_and_http_server_work_as_they_are(address: str, folder: Path) -> None:
+    code = """
+        from http.server import SimpleHTTPRequestHandler
+        from socketserver import StreamRequestHandler
+
+        class Loud(StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(self.rfile.readline().upper() + self.client_address[0].encode())
+    """
+    with Superd(handler(address, folder, code, "Loud")) as superd:
+        assert exchange(address, 7, b"quiet\n") == b"QUIET\n127.0.0.1"
+        written(folder / "page.txt", "a page")
+        superd.reload(
+            f'[services.it]\nlisten = ["tcp://{address}:7"]\nhandler = "http.server:SimpleHTTPRequestHandler"\n'
+            f'user = "daemon"\nworking_directory = "{folder}"\n'
+        )
+        assert exchange(address, 7, b"GET /page.txt HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\na page")
+
+
+def test_a_module_is_found_by_pythonpath(address: str, folder: Path) -> None:
+    written(folder / "app" / "__init__.py", "")
+    written(folder / "app" / "serve.py", "def hello(connection): connection.writer.write(b'hello')\n")
+    services = (
+        f'[services.it]\nlisten = ["tcp://{address}:7"]\nhandler = "app.serve:hello"\nuser = "daemon"\n'
+        f'environment = {{ PYTHONPATH = "{folder}" }}\n'
+    )
+    with Superd(services):
+        assert exchange(address, 7) == b"hello"
+
+
+def test_a_peer_of_udp_has_a_connection_too(address: str, folder: Path) -> None:
+    code = """
+        def loud(connection):
+            connection.writer.write(connection.reader.read1().upper() + str(connection.peer).encode())
+    """
+    services = handler(address, folder, code, "loud").replace("tcp://", "udp://")
+    with Superd(services), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(30)
+        client.connect((address, 7))
+        client.send(b"quiet")
+        assert client.recv(100) == f"QUIET127.0.0.1:{client.getsockname()[1]}".encode()
+
+
+def test_a_unix_socket_says_whose_process_is_there(folder: Path) -> None:
+    path = folder / "it.sock"
+    code = (
+        "def who(connection): connection.writer.write(f'{connection.peer} {connection.peer.pid}'.encode())\n"
+    )
+    services = handler("", folder, code, "who").replace("tcp://:7", f"unix://{path}")
+    with Superd(services), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        assert read_all(client) == f"uid:0 {os.getpid()}".encode()
+
+
+# --- how it ends ---
+
+
+def test_an_exception_is_in_the_log_with_the_peer_and_the_traceback(address: str, folder: Path) -> None:
+    code = """
+        def fail(connection):
+            connection.writer.write(b"so far")
+            raise ValueError("this is why")
+    """
+    with Superd(handler(address, folder, code, "fail")) as superd:
+        assert exchange(address, 7) == b"so far"
+        pid = superd.wait_for("end", service="it", outcome="failed", status=1)["pid"]
+        superd.wait_for("output", service="it", pid=pid, message="ValueError: this is why")
+        lines = [event["message"] for event in superd.log_events("output", service="it", pid=pid)]
+    assert re.fullmatch(r"it: exception while serving 127\.0\.0\.1:\d+", lines[0])
+    assert f'File "{folder}/served.py", line 4, in fail' in lines[2]
+    assert not any("superd/handler" in line for line in lines), "superd's own frames tell nobody anything"
+
+
+@pytest.mark.parametrize(
+    ("where", "client_sees"), [("log", b""), ("socket", b"on standard error\n"), ("null", b"")]
+)
+def test_exceptions_and_log_never_go_to_the_client(
+    address: str, folder: Path, where: str, client_sees: bytes
+) -> None:
+    code = """
+        import sys
+
+        def fail(connection):
+            print("on standard error", file=sys.stderr)
+            connection.log("a line\\nand not two")
+            raise ValueError("this is why")
+    """
+    with Superd(handler(address, folder, code, "fail", f'standard_error = "{where}"')) as superd:
+        assert exchange(address, 7) == client_sees
+        superd.wait_for("output", service="it", message="ValueError: this is why")
+        superd.wait_for("output", service="it", message="a line\\nand not two")
+        assert bool(superd.log_events("output", message="on standard error")) == (where == "log")
+
+
+@pytest.mark.parametrize(("code", "status"), [("sys.exit(7)", 7), ("sys.exit()", 0), ("sys.exit('no')", 1)])
+def test_sys_exit_is_its_exit_status(address: str, folder: Path, code: str, status: int) -> None:
+    source = f"import sys\ndef leave(connection): {code}\n"
+    with Superd(handler(address, folder, source, "leave")) as superd:
+        exchange(address, 7)
+        assert superd.wait_for("end", service="it")["status"] == status
+        if status == 1:
+            superd.wait_for("output", service="it", message="no")
+
+
+SLEEPS = """
+    import time
+
+    def sleep(connection):
+        connection.socket.sendall(b"here\\n")
+        while True:
+            time.sleep(3600)
+"""
+
+
+def test_runtime_max_ends_it(address: str, folder: Path) -> None:
+    with Superd(handler(address, folder, SLEEPS, "sleep", 'runtime_max = "100ms"')) as superd:
+        with connect(address) as client:
+            assert read_all(client) == b"here\n"
+        assert superd.wait_for("end", service="it")["outcome"] == "timed-out"
+
+
+def test_its_connections_outlive_superd(address: str, folder: Path) -> None:
+    with Superd(handler(address, folder, SLEEPS, "sleep")) as superd, connect(address) as client:
+        assert first_line(client) == b"here\n"
+        pid = superd.wait_for("connection", service="it")["pid"]
+        superd.stop()
+        assert is_alive(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert read_all(client) == b""
+
+
+def caller_of(superd: Superd) -> int:
+    """The process that forks the children of the service."""
+    (spawner,) = superd.spawners("it")
+    (caller,) = [
+        int(name) for name in os.listdir("/proc")
+        if name.isdigit() and (fields := stat_fields(int(name))) and fields[2] == spawner
+    ]  # fmt: skip
+    return caller
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_a_dead_or_stopped_caller_is_replaced(address: str, folder: Path, how: str) -> None:
+    """A child could do that: it has the same user."""
+    code = "def hello(connection): connection.writer.write(b'hello')\n"
+    with Superd(handler(address, folder, code, "hello")) as superd:
+        assert exchange(address, 7) == b"hello"
+        caller = caller_of(superd)
+        if how == "killed":
+            os.kill(caller, signal.SIGKILL)
+            superd.wait_for("spawner", service="it", message=re.compile("was killed by SIGKILL"))
+        else:
+            stop(caller)
+            with connect(address):  # what asks for the child stands still with it
+                superd.wait_for("spawner", service="it", message=re.compile("did not answer"))
+            wait_until(lambda: not is_alive(caller), "the stopped caller to be gone")
+        assert exchange(address, 7) == b"hello"
+
+
+# --- what is wrong with it ---
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("def serve(:", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("serve = 3", "an object of type int cannot be called"),
+        ("def other(connection): pass", "has no serve"),
+        ("def serve(one, two): pass", "cannot be called with the connection, nor with nothing"),
+        ("def serve(connection): yield", "serve yields, so calling it does nothing"),
+        ("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+         "def serve(connection): pass", "starts threads while it is imported"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_off_alone_and_says_why(
+    address: str, folder: Path, code: str, reason: str
+) -> None:
+    path = written(folder / "served.py", code)
+    echo = f'[services.echo]\nlisten = ["tcp://{address}:8"]\nexec = ["/bin/cat"]\nuser = "games"\n'
+    broken = f'[services.it]\nlisten = ["tcp://{address}:7"]\nhandler = "{path}:serve"\nuser = "daemon"\n'
+    with Superd(broken + echo) as superd:
+        fault = is_off(superd)
+        assert reason in fault and f"{path}:serve" in fault
+        assert exchange(address, 8, b"still here") == b"still here"
+        assert reason in superd.ctl("explain", "it").stdout
+        with pytest.raises(ConnectionRefusedError):
+            connect(address)
+
+
+def test_the_traceback_of_an_import_is_in_the_log_and_a_reload_tries_again(
+    address: str, folder: Path
+) -> None:
+    code = "import helping\ndef hello(connection): connection.writer.write(helping.TEXT)\n"
+    with Superd(handler(address, folder, code, "hello")) as superd:
+        is_off(superd)
+        superd.wait_for(
+            "output", service="it", message=re.compile(r'File ".*served\.py", line 1, in <module>')
+        )
+        written(folder / "helping.py", "TEXT = b'hello'\n")
+        superd.reload()
+        assert exchange(address, 7) == b"hello"
+        assert superd.status("it")["fault"] == ""
+
+
+def test_a_changed_file_is_picked_up_by_a_reload_and_so_is_one_that_it_imports(
+    address: str, folder: Path
+) -> None:
+    written(folder / "helping.py", "TEXT = b'one'\n")
+    code = "import helping\ndef hello(connection): connection.writer.write(helping.TEXT)\n"
+    with Superd(handler(address, folder, code, "hello")) as superd:
+        assert exchange(address, 7) == b"one"
+        written(folder / "helping.py", "TEXT = b'another'\n")
+        superd.reload()
+        assert exchange(address, 7) == b"another"
+        newest = superd.spawners("it")[-1]  # the old one may not have noticed yet
+        superd.reload()
+        assert exchange(address, 7) == b"another"
+        assert superd.spawners("it") == [newest], "nothing has changed, and it was imported anew"
+
+
+def test_what_is_served_goes_on_with_the_old_code(address: str, folder: Path) -> None:
+    code = (
+        "def hello(connection):\n  for line in connection.reader: connection.writer.write(b'old ' + line)\n"
+    )
+    with Superd(handler(address, folder, code, "hello")) as superd, connect(address) as client:
+        client.sendall(b"one\n")
+        assert first_line(client) == b"old one\n"
+        superd.reload(handler(address, folder, code.replace("old", "brand new"), "hello"))
+        assert exchange(address, 7, b"two\n") == b"brand new two\n"
+        client.sendall(b"three\n")
+        assert first_line(client) == b"old three\n"
+
+
+def test_a_missing_file_is_a_fault_at_once(address: str, folder: Path) -> None:
+    services = f'[services.it]\nlisten = ["tcp://{address}:7"]\nhandler = "{folder}/none.py:serve"\nuser = "daemon"\n'
+    with Superd(services) as superd:
+        assert "no such file; install it, or name another" in is_off(superd)
+
+
+def test_children_cannot_look_into_each_other(address: str, folder: Path) -> None:
+    code = """
+        import os
+
+        def look(connection):
+            connection.socket.sendall(b"%d\\n" % os.getpid())
+            other = connection.reader.readline().strip().decode()
+            try:
+                open(f"/proc/{other}/mem", "rb")
+            except PermissionError:
+                connection.writer.write(b"no\\n")
+            connection.reader.read()
+    """
+    with Superd(handler(address, folder, code, "look")), connect(address) as one, connect(address) as two:
+        pids = [first_line(client) for client in (one, two)]
+        two.sendall(pids[0])
+        assert first_line(two) == b"no\n"
