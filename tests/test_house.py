@@ -26,6 +26,7 @@ LAYERS = (
         "wire.policies",
         "wire.table",
         "wire.codec",
+        "wire.handlers",
         "wire.peers",
     ),
     ("kernel", "log", "wire.fds", "handler"),

@@ -56,7 +56,7 @@ def _builtin(service: Mapping[str, Any]) -> Iterator[str]:
 
 def _program(service: Mapping[str, Any]) -> Iterator[str]:
     user = service["user"] or "whoever runs superd"
-    if service["handler"]:
+    if service.get("handler"):
         yield f"Each connection gets a process of its own, in which Python calls {service['handler']}, as {user}."
         yield "That process is a copy of one that has imported it already, so nothing is executed or imported."
     else:

@@ -13,9 +13,7 @@ import socket
 TYPE_CHECKING = False  # typing's own would have typing loaded
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
-
-    from _typeshed import WriteableBuffer
+    from typing import Any, BinaryIO
 
     from superd.handler.concurrent import Stream
 
@@ -125,6 +123,6 @@ class _Receiver(io.RawIOBase):
     def fileno(self) -> int:
         return self._connection.socket.fileno()
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         self._connection.flush()
         return self._connection.socket.recv_into(buffer)

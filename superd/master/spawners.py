@@ -18,7 +18,8 @@ from superd.master.loop import Loop
 from superd.master.services import Managed, Spawner
 from superd.policy.outcome import status_word
 from superd.wire.fds import Link, close_all, pair
-from superd.wire.messages import HandlerFailed, Retire, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
+from superd.wire.handlers import HandlerFailed
+from superd.wire.messages import Retire, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
 from superd.wire.table import Phase, Role
 
 MAX_REASON_CHARS = 600

@@ -27,8 +27,8 @@ from superd.spawner.spawn import fork_exec
 from superd.wire.messages import Peer
 from superd.wire.peers import address_text, peer_environment
 
-MOST_LINES, MOST_CHARS = 40, 300
-"""Of a traceback, so that a ``HandlerFailed`` holds it."""
+MOST_LINES, MOST_CHARS = 30, 250
+"""Of a traceback: even if JSON needs two bytes for each character, a ``HandlerFailed`` holds it."""
 
 NULL, LINK = 0, 3
 """Descriptors: /dev/null here, and the caller's link there."""
@@ -46,8 +46,9 @@ class CallerGoneError(SuperdError):
 
 
 def fitting(lines: Sequence[str]) -> tuple[str, ...]:
-    """As much of a traceback as a message carries: its last lines."""
-    return tuple(line[:MOST_CHARS] for line in lines[-MOST_LINES:])
+    """As much of a traceback as a message carries: its last lines, in printable ASCII."""
+    plain = (line.encode("ascii", "backslashreplace").decode() for line in lines[-MOST_LINES:])
+    return tuple("".join(c if c.isprintable() else "?" for c in line)[:MOST_CHARS] for line in plain)
 
 
 def start_caller(service: Service, environment: Environment) -> Caller | None:

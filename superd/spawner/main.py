@@ -27,7 +27,8 @@ from superd.spawner.handlers import CallerGoneError, start_caller
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
-from superd.wire.messages import HandlerFailed, SpawnerFailed, SpawnerReady
+from superd.wire.handlers import HandlerFailed
+from superd.wire.messages import SpawnerFailed, SpawnerReady
 from superd.wire.table import Phase, Role
 
 

@@ -256,14 +256,6 @@ class SpawnerFailed:
 
 
 @frozen
-class HandlerFailed:
-    """A spawner's last words instead of ``SpawnerReady``: its handler cannot be imported. ``lines`` are the
-    traceback, the last of them the exception."""
-
-    lines: tuple[str, ...]
-
-
-@frozen
 class Retire:
     """Take no more work; end when the last child has."""
 

@@ -26,11 +26,11 @@ from enum import StrEnum
 from attrs import frozen
 
 from superd.wire.datagrams import Deliver, PeerSocket, PeerSocketWanted
+from superd.wire.handlers import HandlerFailed
 from superd.wire.messages import (
     MAX_BATCH,
     Connections,
     DumpState,
-    HandlerFailed,
     Hello,
     Kill,
     Known,
@@ -131,7 +131,7 @@ TABLE: tuple[Row, ...] = (
     Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),
     Row(31, SpawnerFailed, _S, _M, max_bytes=4 * KIB),
-    Row(33, HandlerFailed, _S, _M, _STARTING, max_bytes=256 * KIB),
+    Row(33, HandlerFailed, _S, _M, _STARTING, max_bytes=16 * KIB),
     Row(32, Retire, _M, _S),
     Row(40, Hello, _A, _S),
     Row(41, Connections, _A, _S, max_bytes=4 * KIB, max_descriptors=MAX_BATCH),
