@@ -98,9 +98,16 @@ def exchange(handler: Callable[..., Any], data: bytes = b"", **how: Any) -> byte
         BaseException: as ``connected``.
     """
     with connected(handler, **how) as session:
-        session.socket.sendall(data)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it does not care for all of it
+            session.socket.sendall(data)
         session.socket.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: session.socket.recv(65536), b""))
+        return b"".join(_pieces(session.socket))
+
+
+def _pieces(sock: socket.socket) -> Iterator[bytes]:
+    """What comes until the other side ends, or breaks off because it was sent more than it took."""
+    with contextlib.suppress(ConnectionResetError):
+        yield from iter(lambda: sock.recv(65536), b"")
 
 
 def _served(
@@ -110,25 +117,35 @@ def _served(
     raised: list[BaseException],
 ) -> None:
     try:
-        with connection.socket, wires(connection.socket):
+        with connection.socket as sock, wires(sock):
             try:
                 serve(connection)
-            finally:
                 connection.flush()
+            finally:
+                _close_files(connection)
     except BaseException as error:  # noqa: BLE001  it is the test's
         raised.append(error)
+
+
+def _close_files(connection: Connection) -> None:
+    """A socket whose files are open is not closed."""
+    for name in ("reader", "writer"):
+        file = vars(connection).get(name)
+        if file is not None:
+            with contextlib.suppress(OSError):  # what it could not send any more was told by flush
+                file.close()
 
 
 @contextlib.contextmanager
 def _standard_streams(sock: socket.socket) -> Iterator[None]:
     """``sys.stdin`` and ``sys.stdout`` as a handler without parameters finds them."""
     before = sys.stdin, sys.stdout
-    reader, writer = sock.makefile("rb"), sock.makefile("wb")
-    sys.stdin = io.TextIOWrapper(reader, "utf-8", "surrogateescape")
-    sys.stdout = io.TextIOWrapper(writer, "utf-8", "surrogateescape")
-    try:
-        yield
-    finally:
-        ours, (sys.stdin, sys.stdout) = sys.stdout, before
-        with contextlib.suppress(BrokenPipeError):  # nobody is there to read it
-            ours.flush()
+    with (
+        io.TextIOWrapper(sock.makefile("rb"), "utf-8", "surrogateescape") as sys.stdin,
+        io.TextIOWrapper(sock.makefile("wb"), "utf-8", "surrogateescape") as sys.stdout,
+    ):
+        try:
+            yield
+            sys.stdout.flush()
+        finally:
+            sys.stdin, sys.stdout = before
