@@ -294,6 +294,14 @@ def test_counter_answers_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
         assert session.socket.recv(1) == b"", "a silent client is left"
 
 
+@pytest.mark.parametrize("name", ["finger", "gopher", "counter"])
+def test_the_guide_shows_the_examples_as_they_are(name: str) -> None:
+    text = (EXAMPLES / f"{name}.py").read_text().strip()
+    for char, written in (("\\", r"\e"), ("-", r"\-"), ('"', r"\(dq")):
+        text = text.replace(char, written)
+    assert f"\n{text}\n" in (ROOT / "man/superd-handler.7").read_text()
+
+
 # --- in the foreground ---
 
 

@@ -5,6 +5,9 @@ The master never imports one, nor reads it.
 
 from __future__ import annotations
 
+import os
+import sys
+
 from superd.config.model import Service
 from superd.errors import Fault
 from superd.handler.places import locate, search_path, version
@@ -26,7 +29,12 @@ def handler_version(service: Service) -> tuple[int, ...]:
 
 def handler_problem(service: Service) -> tuple[str, str] | None:
     """A problem and its remedy, or nothing."""
-    if service.handler is None or handler_path(service):
+    if service.handler is None:
+        return None
+    if service.root_directory and not os.path.lexists(service.root_directory + sys.executable):
+        problem = f"root_directory holds no {sys.executable}, which would import it"
+        return problem, "leave root_directory out, or install Python and superd in there too"
+    if handler_path(service):
         return None
     if service.handler.is_file:
         return "no such file", "install it, or name another"

@@ -46,6 +46,6 @@ def answered(line: bytes, peer: str) -> dict[str, Any]:
                 return {"sum": sum(numbers)}
             case {"do": "who"}:
                 return {"you": peer}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"error": "not JSON"}
     return {"error": "no such request"}
