@@ -66,20 +66,23 @@ class AbsentError(Exception):
 
 
 def superd(site: Site, log_format: str = "text", limits: str = "", serves: str = "") -> Launch:
-    executes = f'exec = ["{site.programs.echo_once}"]\nuser = "{USER}:{GROUP}"'
-    config = site.write(
-        "superd.toml",
-        f"""\
-[superd]
-control = "{site.directory}/control.sock"
-log = "{site.directory}/log"
-log_format = "{log_format}"
-
+    service = f"""\
 [services.echo]
 listen = ["tcp://127.0.0.1:{site.port}"]
-{serves or executes}
-{limits}""",
-    )
+{serves or f'exec = ["{site.programs.echo_once}"]'}
+user = "{USER}:{GROUP}"
+{limits}"""
+    return superd_of(site, f'log_format = "{log_format}"', service)
+
+
+def superd_of(site: Site, settings: str, services: str) -> Launch:
+    """superd with a control socket and a log of its own.
+
+    Args:
+        settings: more lines of ``[superd]``.
+    """
+    own = f'[superd]\ncontrol = "{site.directory}/control.sock"\nlog = "{site.directory}/log"\n'
+    config = site.write("superd.toml", f"{own}{settings}\n\n{services}")
     return Launch((site.python, "-m", "superd", "-f", config))
 
 
@@ -109,31 +112,41 @@ def xinetd(
     server: str = "",
     server_args: str = "",
 ) -> Launch:
+    program = f"server = {server or site.programs.echo_once}"
+    if server_args:
+        program += f"\nserver_args = {server_args}"
+    defaults = f"log_on_success = {log_on_success}\nlog_on_failure = {log_on_failure}"
+    return xinetd_of(site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", program)
+
+
+def xinetd_of(site: Site, defaults: str, service: str) -> Launch:
+    """xinetd with a log of its own and one service, whose port is the peer's.
+
+    Args:
+        defaults: more lines of the section of that name.
+        service: what it does.
+    """
     config = site.write(
         "xinetd.conf",
         f"""\
 defaults
 {{
-    log_type = FILE {site.directory}/log
-    log_on_success = {log_on_success}
-    log_on_failure = {log_on_failure}
-    instances = UNLIMITED
-    per_source = {per_source}
-    cps = {cps}
+log_type = FILE {site.directory}/log
+instances = UNLIMITED
+{defaults}
 }}
-service echo_once
+service measured
 {{
-    type = UNLISTED
-    flags = NOLIBWRAP
-    socket_type = stream
-    protocol = tcp
-    bind = 127.0.0.1
-    port = {site.port}
-    wait = no
-    user = {USER}
-    group = {GROUP}
-    server = {server or site.programs.echo_once}
-    {f"server_args = {server_args}" if server_args else ""}
+type = UNLISTED
+flags = NOLIBWRAP
+socket_type = stream
+protocol = tcp
+bind = 127.0.0.1
+port = {site.port}
+wait = no
+user = {USER}
+group = {GROUP}
+{service}
 }}
 """,
     )

@@ -165,7 +165,7 @@ class Children:
     def _signal(self, service: Service, child: Child, number: int) -> None:
         spawner = service.spawners.get(child.spawner)
         if spawner is not None and child.pid:
-            spawner.link.post(Kill(child.id, number))
+            spawner.tell(Kill(child.id, number))
 
     def wrote(self, service: Service, output: Output) -> None:
         """Lines of a child's standard error."""

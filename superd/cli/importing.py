@@ -7,11 +7,12 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from superd.cli.words import UsageError
 from superd.config.legacy.carried import Carried, LegacyError
 from superd.config.legacy.detect import Kind, detect, is_authbind
+from superd.config.legacy.folders import sorted_out
 from superd.config.legacy.importers import left_out_of_folder, read_all
 from superd.config.legacy.inetd.dialects import DIALECTS
 from superd.config.legacy.report import has_faults, has_notes, to_json, to_text
@@ -20,18 +21,6 @@ from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.write import to_toml
 from superd.errors import Exit
 
-_LEFTOVERS = (
-    "~",
-    ".bak",
-    ".orig",
-    ".rej",
-    ".dpkg-old",
-    ".dpkg-new",
-    ".dpkg-dist",
-    ".rpmsave",
-    ".rpmnew",
-    ".swp",
-)
 _STDOUT = "-"
 
 
@@ -139,7 +128,10 @@ def _contents(paths: list[str], dialect: str) -> Mapping[str, bytes]:
 
 def _of_folder(folder: str, dialect: str) -> dict[str, bytes]:
     """What is to be imported of a folder; what is left out of it is said."""
-    contents = {path: read_plain(path) for path in _files(folder)}
+    files, leftovers = sorted_out(folder, entries(folder))
+    for path in leftovers:
+        _leave_out(path, "")
+    contents = {path: read_plain(path) for path in files}
     kinds = {path: Kind.INETD if dialect else detect(content) for path, content in contents.items()}
     left_out = left_out_of_folder(kinds)
     for path, reason in left_out.items():
@@ -148,16 +140,6 @@ def _of_folder(folder: str, dialect: str) -> dict[str, bytes]:
     if not found:
         raise LegacyError(folder, "no file in it", "name the files")
     return found
-
-
-def _files(folder: str) -> Iterator[str]:
-    """Every regular file of a folder, sorted; what editors and packages leave behind is said and left out."""
-    for name in sorted(entries(folder)):
-        path = os.path.join(folder, name)
-        if name.endswith(_LEFTOVERS):
-            _leave_out(path, "")
-        elif os.path.isfile(path):
-            yield path
 
 
 def _leave_out(path: str, reason: str) -> None:

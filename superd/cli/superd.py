@@ -19,6 +19,7 @@ from superd.config.places import CONFIG_FILE
 from superd.errors import ConfigError, Exit, Fault
 from superd.kernel import linux
 from superd.kernel.identity import IdentityError
+from superd.kernel.privileges import PrivilegeError
 from superd.master.births import BirthError
 from superd.master.main import STEERING, Master
 from superd.master.outside import inspect_settings
@@ -81,7 +82,7 @@ def reported(command: Callable[[], int]) -> int:
         for fault in error.faults:
             print(f"superd: {fault}", file=sys.stderr)
         return Exit.CONFIG
-    except (BirthError, IdentityError, PidFileError) as error:
+    except (BirthError, IdentityError, PidFileError, PrivilegeError) as error:
         print(f"superd: {error}", file=sys.stderr)
         return Exit.PERMISSION
 

@@ -22,6 +22,9 @@ from superd.units import format_duration, format_size, parse_duration, parse_siz
 _MAX_PATH = 4095  # PATH_MAX of <linux/limits.h>, less the NUL
 _MAX_ID = (1 << 32) - 2  # (uid_t) -1 means "leave it as it is" to setresuid(2)
 
+MOST_SPAWNERS = 64
+"""Of one service: as many as the connections that it may have under way, none would ever be behind."""
+
 MAX_ARGV_BYTES = 128 * 1024
 """What ``exec`` may be in all: what Linux allows one argument (MAX_ARG_STRLEN), and the acceptor can be told."""
 
@@ -100,6 +103,17 @@ def integer(low: int, high: int) -> Kind:
         return value
 
     return Kind(f"{low} to {high}", parse)
+
+
+def _spawners(value: object) -> int:
+    if value == "auto":
+        return 0
+    remedy = f'write "auto" or 1 to {MOST_SPAWNERS}'
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise reject("not an integer", remedy)
+    if not 1 <= value <= MOST_SPAWNERS:
+        raise reject("out of range", remedy)
+    return value
 
 
 def octal(example: str) -> Kind:
@@ -329,6 +343,7 @@ LISTEN = Kind("list of addresses", _listen_items)
 TARGET = Kind("address", line_of)
 HANDLER = Kind('"module:function" or "/path/file.py:function"', _handler)
 ENVIRONMENT = Kind("table of strings", _environment, secret=True)
+SPAWNERS = Kind(f'"auto" or 1 to {MOST_SPAWNERS}', _spawners)
 ACCOUNTS = strings(_account, "names or numbers")
 VARIABLES = strings(_variable, "names")
 GLOBS = strings(line_of, "paths and globs")

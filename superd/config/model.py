@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from attrs import Factory, field, frozen
 
+from superd.config.sandbox import Sandbox
 from superd.errors import Fault
 from superd.policy.rules import Access, Limits, ProxyProtocol
 
@@ -23,7 +24,7 @@ SESSION_IDLE_S = 60.0
 INFINITY = -1
 """What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
 
-_LIMITS, _ACCESS, _PROXY_PROTOCOL = Limits(), Access(), ProxyProtocol()
+_LIMITS, _ACCESS, _PROXY_PROTOCOL, _SANDBOX = Limits(), Access(), ProxyProtocol(), Sandbox()
 
 
 class Mode(StrEnum):
@@ -168,6 +169,7 @@ class SocketOptions:
     reuse_port: bool = False  # SO_REUSEPORT
     free_bind: bool = False  # IP_FREEBIND
     bind_to_device: str | None = None  # SO_BINDTODEVICE
+    dual_stack: bool | None = None  # of TCP on *: one socket for both families; None: as the mode has it
     tcp_congestion: str | None = None  # TCP_CONGESTION
     broadcast: bool | None = None  # SO_BROADCAST
     socket_user: str | None = None  # owner of a unix socket's file
@@ -212,6 +214,7 @@ class Service:
     root_directory: str = ""
     umask: int = 0o022
     nice: int = 0
+    spawners: int = 0  # at a time, at the most; 0: as many as the processors suggest
     environment: Mapping[str, str] = Factory(dict)
     pass_environment: tuple[str, ...] = ()
     environment_file: str = ""
@@ -229,6 +232,7 @@ class Service:
     access: Access = _ACCESS
     proxy_protocol: ProxyProtocol = _PROXY_PROTOCOL
     socket: SocketOptions = SocketOptions()
+    sandbox: Sandbox = _SANDBOX
     source_file: str = field(default="", eq=False)
 
     @property

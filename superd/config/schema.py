@@ -26,7 +26,9 @@ from superd.config.keys import (
     Nested,
 )
 from superd.config.model import Builtin, Mode, SocketOptions, StandardError
+from superd.config.sandbox import Sandbox
 from superd.config.schema_policy import ACCESS, LIMITS, PROXY_PROTOCOL
+from superd.config.schema_sandbox import SANDBOX
 from superd.policy.rules import Access, Limits, ProxyProtocol
 
 _GIB = 1 << 30
@@ -99,6 +101,10 @@ _SERVICE = (
         "The permission bits that files made by the program do not get.", (CHILDREN,)),
     Key("service", "nice", "nice", kinds.integer(-20, 19), "0",
         "The program's scheduling priority; 19 yields to everybody.", (CHILDREN,)),
+    Key("service", "spawners", "spawners", kinds.SPAWNERS, '"auto"',
+        "How many spawners may start the service's programs at a time. The first comes with the first connection, and "
+        "one more whenever those there are leave connections waiting again and again. \"auto\" allows as many as "
+        "there are processors, but at least 2 and at most 8.", (CHILDREN, NOWAIT)),
     Key("service", "environment", "environment", kinds.ENVIRONMENT, "{}",
         "Variables for the program. They are added to those of [defaults], name by name, and never shown in a "
         "message. Variables that superd sets itself are a fault.", (CHILDREN,)),
@@ -111,7 +117,8 @@ _SERVICE = (
         "Where the program's standard error goes: to superd's log line by line, to the socket as inetd has it, "
         "or nowhere.", (CHILDREN,)),
     Key("service", "runtime_max", "runtime_max_s", kinds.duration(low_s=0.001), '"infinity"',
-        "How long a child may run before it is ended."),
+        "How long a child may run before it is ended. What it leaves behind in a session of its own (a daemon) is "
+        "ended then at the latest, sooner where a connection older than its own may have been the one it came from."),
     Key("service", "idle_timeout", "idle_timeout_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long an instance may go without anything arriving and without an open connection before it is ended; "
         "the next to knock starts another. A connection of a builtin is ended when it has been idle that long, "
@@ -177,6 +184,10 @@ _SOCKET = (
         "never shared.", (INET,)),
     Key("socket", "free_bind", "free_bind", kinds.BOOLEAN, "false",
         "Whether the address need not exist on this machine yet (IP_FREEBIND).", (INET,)),
+    Key("socket", "dual_stack", "dual_stack", kinds.BOOLEAN, "",
+        "Whether a TCP listener on * is one socket for both families, whose IPv4 clients programs see as "
+        "::ffff:192.0.2.1 (tcp46 of inetd). Unless given, it is one with mode = \"wait\" and \"always\" and one of "
+        "each family with \"nowait\".", (TCP,)),
     Key("socket", "bind_to_device", "bind_to_device", kinds.INTERFACE, "",
         "The only interface whose packets reach the listeners (SO_BINDTODEVICE).", (INET,)),
     Key("socket", "tcp_congestion", "tcp_congestion", kinds.ALGORITHM, "",
@@ -195,7 +206,16 @@ _SOCKET = (
         "Whether the program may see who is at the other end (SO_PASSCRED).", (UNIX,)),
 )  # fmt: skip
 
-KEYS: tuple[Key, ...] = (*_SUPERD, *_SERVICE, *_RESOURCES, *LIMITS, *ACCESS, *PROXY_PROTOCOL, *_SOCKET)
+KEYS: tuple[Key, ...] = (
+    *_SUPERD,
+    *_SERVICE,
+    *_RESOURCES,
+    *LIMITS,
+    *ACCESS,
+    *PROXY_PROTOCOL,
+    *_SOCKET,
+    *SANDBOX,
+)
 """Every key, in the order of the man page."""
 
 NESTED = (
@@ -207,6 +227,7 @@ NESTED = (
         "proxy_protocol", ProxyProtocol(), "THE PROXY PROTOCOL", "The proxies in front of it.", tunable=True
     ),
     Nested("socket", SocketOptions(), "SOCKET OPTIONS", "Options of its listening sockets."),
+    Nested("sandbox", Sandbox(), "THE SANDBOX OF A SERVICE", "What its programs may do."),
 )
 """Every table inside a service, in the same order."""
 
@@ -225,6 +246,6 @@ LATER: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(OF_SERVICE, frozenset()),
     "": frozenset({"grants"}),
     "superd": frozenset({"metrics", "bind_socket"}),
-    "service": frozenset({"sandbox"}),
+    "service": frozenset(),
 }
 """Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""

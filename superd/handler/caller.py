@@ -23,7 +23,7 @@ import sys
 
 from superd.handler.connection import Address, Connection
 from superd.handler.loading import LoadError, load, traceback_lines
-from superd.handler.messages import ENDED, FAILED, KILL, PID, READY, REQUEST_BYTES
+from superd.handler.messages import CALL, ENDED, FAILED, KILL, PID, READY, REQUEST_BYTES
 from superd.handler.process import Title, hide
 from superd.handler.running import run
 from superd.handler.streams import renew_for_sockets
@@ -119,6 +119,7 @@ class _Caller:
         self._service: str = settings["service"]
         self._error: str = settings["standard_error"]
         self._limits: Sequence[tuple[int, int, int]] = settings["limits"]
+        self._waits: bool = settings["names"]
         self._null = os.dup(0)
         self._log = STANDARD_ERROR if self._error == "log" else BESIDE
         self._most_descriptors = os.sysconf("SC_OPEN_MAX")  # a bound for kernels without close_range(2)
@@ -136,12 +137,14 @@ class _Caller:
         if request[0] == KILL:
             self._kill(*request[1:])
             return
-        self._is_forking = True
-        self._start(request, memoryview(ancillary[0][2]).cast("i").tolist())
-        self._is_forking = False
+        self._is_forking = request[0] == CALL
+        if self._is_forking:
+            started = self._start(request, memoryview(ancillary[0][2]).cast("i").tolist())
+            self._is_forking = started and self._waits
         self.reap()
 
-    def _start(self, request: Any, descriptors: list[int]) -> None:
+    def _start(self, request: Any, descriptors: list[int]) -> bool:
+        """Fork a child and answer; False: it could not be."""
         _, family, datagram, remote, local, variables = request
         self._name_peer(variables)
         connection = _HandedOver(
@@ -159,6 +162,7 @@ class _Caller:
         if pid > 0:
             self._pids.add(pid)
         self._link.send(PID.pack(pid))
+        return pid > 0
 
     def _name_peer(self, variables: dict[bytes, bytes]) -> None:
         """Have the next child find its peer in the environment; what is still true of the last one's stays."""

@@ -1,15 +1,16 @@
 """What a spawner and its caller say to each other, packet by packet.
 
 The spawner: first the settings, then ``(CALL, …)`` with a connection and a pipe for the log, or
-``(KILL, pid, signal)``, all marshalled. The caller: READY or FAILED and why; then PID for each call, and ENDED, some
-in one packet. A packet's length tells the last two from each other.
+``(KILL, pid, signal)``, all marshalled; and ``(NAMED,)`` after each call where the settings say that it comes.
+The caller: READY or FAILED and why; then PID for each call, and ENDED, some in one packet. A packet's length tells the
+last two from each other.
 """
 
 from __future__ import annotations
 
 import struct
 
-CALL, KILL = 1, 2
+CALL, KILL, NAMED = 1, 2, 3
 READY, FAILED = b"R", b"F"
 PID = struct.Struct("=i")
 """The child's; negative: an errno."""

@@ -28,8 +28,11 @@ class Title:
     """Where the arguments stand that ps shows, fields 48 and 49 of proc_pid_stat(5); a fork has them there too."""
 
     def __init__(self) -> None:
-        with open("/proc/self/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()  # the first of these is field 3
+        try:
+            with open("/proc/self/stat", "rb") as stat:
+                fields = stat.read().rpartition(b")")[2].split()  # the first of these is field 3
+        except OSError:  # no /proc in here: no title
+            fields = [b"0"] * 50
         start, end = int(fields[48 - 3]), int(fields[49 - 3])
         self._room = max(0, end - start) if start else 0
         self._area = memoryview((ctypes.c_char * self._room).from_address(start)).cast("B")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import pwd
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import frozen
 
@@ -73,6 +74,15 @@ def resolve(
     own = _database_groups(account, gid, is_caller) if init_groups else ()
     groups = tuple(sorted({gid, *own, *map(group_id, supplementary_groups)}))
     return _identity(uid, gid, groups, account)
+
+
+Resolve = Callable[[str, str, tuple[str, ...], bool], Identity]
+"""``resolve``, or what remembers its answers."""
+
+
+def remembering() -> Resolve:
+    """``resolve`` for many services at once: each user is looked up once, and anew by the next one of these."""
+    return functools.cache(resolve)
 
 
 def user_id(user: str) -> int:

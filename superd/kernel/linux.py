@@ -16,6 +16,8 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+from superd.kernel.libc import checked as _checked
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # include/uapi/linux/prctl.h
@@ -34,8 +36,11 @@ _PR_GET_CHILD_SUBREAPER = 37
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_GET_NO_NEW_PRIVS = 39
 _PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_IS_SET = 1
+_PR_CAP_AMBIENT_RAISE = 2
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+_ASK_PERSONALITY = 0xFFFFFFFF  # personality(2): the value that changes nothing
 _TASK_COMM_BYTES = 16  # include/linux/sched.h TASK_COMM_LEN, the NUL included
 _CAPABILITY_VERSION_3 = 0x20080522  # include/uapi/linux/capability.h: 64 bits in two words
 _SYS_CLOSE_RANGE = 436  # on every architecture but alpha (asm-generic/unistd.h)
@@ -74,16 +79,10 @@ _libc.fchownat.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint, ctypes.
 _libc.fchownat.restype = ctypes.c_int
 _libc.signalfd.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
 _libc.signalfd.restype = ctypes.c_int
+_libc.personality.argtypes = (ctypes.c_ulong,)
+_libc.personality.restype = ctypes.c_int
 _libc.sigemptyset.argtypes = (ctypes.c_char_p,)
 _libc.sigaddset.argtypes = (ctypes.c_char_p, ctypes.c_int)
-
-
-def _checked(call: str, result: int) -> int:
-    """Return ``result``, or raise the ``OSError`` that -1 stands for."""
-    if result != -1:
-        return result
-    code = ctypes.get_errno()
-    raise OSError(code, f"{call}: {os.strerror(code)}")
 
 
 def _prctl(call: str, option: int, argument: int = 0, second: int = 0) -> int:
@@ -144,6 +143,11 @@ def get_child_subreaper() -> bool:
     return bool(answer.value)
 
 
+def personality() -> int:
+    """Return the execution domain (personality(2)): 0 is plain Linux."""
+    return _checked("personality", int(_libc.personality(_ASK_PERSONALITY)))
+
+
 def set_name(name: str) -> None:
     """Set the thread's short name (/proc/PID/comm): its first 15 bytes."""
     buffer = ctypes.create_string_buffer(os.fsencode(name)[: _TASK_COMM_BYTES - 1], _TASK_COMM_BYTES)
@@ -202,6 +206,20 @@ def capbset_drop(capability: int) -> None:
 def ambient_clear() -> None:
     """Empty the ambient set (kernel 4.3)."""
     _prctl("PR_CAP_AMBIENT_CLEAR_ALL", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def ambient_raise(capability: int) -> None:
+    """Have every program that is executed get a capability, which must be permitted and inheritable (kernel 4.3)."""
+    _prctl("PR_CAP_AMBIENT_RAISE", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
+
+
+def ambient_set() -> int:
+    """Return the ambient set as a mask."""
+
+    def holds(capability: int) -> bool:
+        return bool(_prctl("PR_CAP_AMBIENT_IS_SET", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_IS_SET, capability))
+
+    return sum(1 << capability for capability in range(LAST_CAP + 1) if holds(capability))
 
 
 def set_keepcaps(keep: bool) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from attrs import frozen
+
 from superd.errors import SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
@@ -75,6 +77,115 @@ def verify_dropped(identity: Identity, *, from_root: bool = True) -> None:
     _verify_no_way_back(identity)
 
 
+@frozen
+class Rights:
+    """What a process keeps, and its children with it. Masks of capabilities.
+
+    Args:
+        bounding: what can ever be had; of root, it is also what is had.
+        ambient: what another user than root has from the start.
+        until_finished: what is kept besides until ``finish``.
+        no_new_privileges: whether exec grants nothing, which ``finish`` only proves.
+    """
+
+    bounding: int = 0
+    ambient: int = 0
+    until_finished: int = 0
+    no_new_privileges: bool = True
+
+
+def take_on(identity: Identity, rights: Rights) -> None:
+    """Become ``identity`` with some capabilities, or none; ``finish`` must follow.
+
+    An ordinary user, who must be the caller, has none to keep, and cannot empty his bounding set.
+
+    Raises:
+        PrivilegeError: a step failed; end the process.
+    """
+    as_root = os.geteuid() == 0
+    _refuse_impossible(identity, as_root, False)
+    try:
+        linux.ambient_clear()
+        kept = _kept(identity, rights) | (rights.until_finished & linux.capget().permitted if as_root else 0)
+        if as_root:
+            _empty_bounding_set(but=rights.bounding)
+        linux.set_keepcaps(kept != 0 and identity.uid != 0)
+        _set_ids(identity)
+        linux.capset(linux.Capabilities(kept, kept, rights.ambient if as_root else 0))
+        for capability in range(linux.LAST_CAP + 1) if as_root else ():
+            if rights.ambient >> capability & 1:
+                linux.ambient_raise(capability)
+    except OSError as error:
+        raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
+
+
+def finish(identity: Identity, rights: Rights) -> None:
+    """Give up what was kept until now, and prove that nothing else is left.
+
+    Raises:
+        PrivilegeError: something is; end the process.
+    """
+    held = linux.capget()
+    last = held.permitted & (_kept(identity, rights) if held.permitted else 0)
+    try:
+        if held.permitted != last:
+            linux.capset(linux.Capabilities(last, last, held.inheritable))
+    except OSError as error:
+        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
+    _verify_ids(identity)
+    if linux.capget().permitted & ~last:
+        raise PrivilegeError(f"{identity.user} still holds capabilities: {linux.capget()}")
+    if rights.no_new_privileges and not linux.get_no_new_privs():
+        raise PrivilegeError("no_new_privs is not set")
+    if not last:
+        _verify_no_way_back(identity)
+
+
+def _kept(identity: Identity, rights: Rights) -> int:
+    """What a process of that user is left with."""
+    return linux.capget().permitted & rights.bounding if identity.uid == 0 else rights.ambient
+
+
+def keep_only(kept: int, *, no_new_privs: bool) -> None:
+    """Give up every capability but some for good, and prove it; for a process that stays who it is.
+
+    They go from the bounding set too, or a root process would have them back at its next exec (capabilities(7)). An
+    ordinary user may not do that, and needs not: he gains nothing by exec once no_new_privs is set.
+
+    Args:
+        kept: a mask; what is not held is no error.
+        no_new_privs: whether no exec of this process and its children may grant anything.
+
+    Raises:
+        PrivilegeError: a step failed or the proof did; end the process.
+    """
+    before = linux.capget()
+    after = linux.Capabilities(before.effective & kept, before.permitted & kept, before.inheritable & kept)
+    try:
+        if before.effective >> linux.CAP_SETPCAP & 1:
+            _empty_bounding_set(but=kept)
+        linux.capset(after)
+        if no_new_privs:
+            linux.set_no_new_privs()
+    except OSError as error:
+        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
+    _verify_kept(before, after, kept)
+
+
+def _verify_kept(before: linux.Capabilities, after: linux.Capabilities, kept: int) -> None:
+    if linux.capget() != after:
+        raise PrivilegeError(f"capabilities are {linux.capget()} instead of {after}")
+    if before.effective >> linux.CAP_SETPCAP & 1 and linux.bounding_set() & ~kept:
+        raise PrivilegeError(f"the bounding set still holds {linux.bounding_set():#x}")
+    if before == after:
+        return
+    try:
+        linux.capset(before)
+    except OSError:
+        return
+    raise PrivilegeError("capabilities that were given up could be regained")
+
+
 def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: bool) -> None:
     """Say what is wrong while nothing has changed yet, clearer than the kernel's EPERM would."""
     if keep_capabilities and identity.uid != 0:
@@ -89,10 +200,10 @@ def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: boo
         raise PrivilegeError(f"only root can change the groups of {identity.user}: leave user and groups out")
 
 
-def _empty_bounding_set() -> None:
-    """Drop what is there: containers start with less, and may then lack CAP_SETPCAP without harm."""
+def _empty_bounding_set(but: int = 0) -> None:
+    """Drop what is there, ``but`` some: containers start with less, and may then lack CAP_SETPCAP without harm."""
     for capability in range(linux.LAST_CAP + 1):
-        if linux.capbset_read(capability):
+        if linux.capbset_read(capability) and not but >> capability & 1:
             linux.capbset_drop(capability)
 
 

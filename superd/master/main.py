@@ -10,9 +10,10 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from superd import __version__
+from superd.config.legacy.detect import Kind
 from superd.config.legacy.wishes import Wishes
 from superd.config.load import load
 from superd.config.model import INFINITY, Config
@@ -32,6 +33,7 @@ from superd.master.policies import HostsWatch
 from superd.master.registry import Registry
 from superd.master.reload import brief, compare
 from superd.master.requests import ANSWERS
+from superd.master.rights import Rights
 from superd.master.services import Managed
 from superd.master.spawners import Spawners
 from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
@@ -91,6 +93,7 @@ class Master:
         self.stopping = False
         self._failure = ""
         self._ready: Callable[[], None] | None = ready
+        self._rights = Rights()
         self._notifier = Notifier(environ)
         self._adoptable = Adoptable(inherited_listeners(environ, os.getpid()))
         soft_nofile = _raise_nofile()
@@ -136,32 +139,39 @@ class Master:
             BirthError: no acceptor can be executed, or none comes as far as serving.
         """
         linux.set_child_subreaper()
-        self.loop.on_signals(
-            (
-                (signal.SIGCHLD, self._reap),
-                (signal.SIGHUP, self.reload),
-                (signal.SIGTERM, self.stop),
-                (signal.SIGINT, self.stop),
-                (signal.SIGQUIT, self.stop),  # what ends xinetd and leaves its servers alone
-                (signal.SIGUSR1, lambda: self.tell(DumpState())),
-                (signal.SIGUSR2, self._refuse_upgrade),
-            )
-        )
+        self.loop.on_signals(self._signals())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STEERING)
         for warning in self.config.warnings:
             self.log.log(EventName.WARNING, Level.WARNING, str(warning))
-        for service in self.config.services.values():
-            self._registry.add(service, self._adoptable)
+        self._registry.add(self.config.services.values(), self._adoptable)
         for address in self._adoptable.close():
             self.log.log(
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
         self._hosts.look()
+        self._rights.settle(self.config)  # all that could be opened is open; where not, the owner is named
         self.acceptor.start()
+        if self._notifier.watchdog_s:
+            self._say_alive()
         self.loop.run()
         signal.pthread_sigmask(signal.SIG_BLOCK, STEERING)  # Python takes its handlers away before it ends
         if self._failure:
             raise BirthError(self._failure)
+
+    def _signals(self) -> Iterator[tuple[int, Callable[[], object]]]:
+        """What each signal does; some mean something else to those who know superd under the name of xinetd."""
+        yield signal.SIGCHLD, self._reap
+        yield signal.SIGHUP, self.reload
+        yield signal.SIGINT, self.stop
+        yield signal.SIGQUIT, self.stop  # what ends xinetd and leaves its servers alone
+        yield signal.SIGUSR1, lambda: self.tell(DumpState())
+        if self._wishes.usual is Kind.XINETD:
+            yield signal.SIGTERM, lambda: self.stop(children=True)
+            yield signal.SIGUSR2, self.reload
+            yield signal.SIGABRT, self._refuse_check
+        else:
+            yield signal.SIGTERM, self.stop
+            yield signal.SIGUSR2, self._refuse_upgrade
 
     def now_ready(self) -> None:
         """The acceptor serves."""
@@ -174,10 +184,16 @@ class Master:
             config=self.config_file,
             pid=os.getpid(),
             user=self.acceptor.identity.user,
+            capabilities=self._rights.kept,
         )
         self._notifier.ready(self.serving)
         ready, self._ready = self._ready, None
         ready()
+
+    def _say_alive(self) -> None:
+        """What a manager with a watchdog waits for: whoever turns this loop is not stuck."""
+        self._notifier.alive()
+        self.loop.after(self._notifier.watchdog_s, self._say_alive)
 
     # --- the acceptor ---
 
@@ -211,6 +227,10 @@ class Master:
     def _refuse_upgrade(self) -> None:
         """SIGUSR2, which would end a process that does not know it."""
         self.log.log(EventName.WARNING, Level.WARNING, "SIGUSR2 means nothing to this version; restart it")
+
+    def _refuse_check(self) -> None:
+        """SIGABRT, by which xinetd is told to look whether its tables agree."""
+        self.log.log(EventName.WARNING, Level.WARNING, "SIGABRT: superd has no tables of xinetd's to check")
 
     def _warn_of_acceptor(self, text: str) -> None:
         self.log.log(EventName.ACCEPTOR, Level.WARNING, text)
@@ -285,6 +305,7 @@ class Master:
         ]
         faults: list[Fault] = [fault for one in prepared for fault in one.faults]
         faults += [fault for service in retuned for fault in self._registry.inspect(service)]
+        faults = self._rights.faults(config, faults)
         control = None
         try:
             if faults:

@@ -17,22 +17,26 @@ from superd.config.findings import RejectedError, toml_text
 from superd.config.model import Builtin, Mode, Service
 from superd.errors import ConfigError, Fault
 from superd.kernel import rlimits
-from superd.kernel.identity import Identity, IdentityError, resolve
+from superd.kernel.identity import Identity, IdentityError, Resolve, resolve
 from superd.kernel.peersockets import can_deliver
 from superd.master.handlers import handler_problem, handler_version
 from superd.master.policies import hosts_faults, read_banner, read_hosts
+from superd.master.sandboxes import sandbox_faults
 from superd.master.services import FileVersion
 
 Found = tuple[str, str] | None
 """A problem and its remedy, or nothing."""
 
 
-def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None, list[Fault]]:
+def inspect(
+    service: Service, acceptor_uid: int | None, resolve: Resolve = resolve
+) -> tuple[Identity | None, list[Fault]]:
     """Resolve a service's user and look for all else it needs.
 
     Args:
         acceptor_uid: the uid that no service may share; None when superd runs as an ordinary user, which
             then all share.
+        resolve: looks the user up; who inspects many services at once gives one that remembers.
 
     Returns:
         The identity (None when it cannot be told, or nothing is started) and every fault found.
@@ -46,10 +50,11 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
         *_policy_faults(service),
     ]
     try:
-        identity = _identity(service, acceptor_uid)
+        identity = _identity(service, acceptor_uid, resolve)
     except IdentityError as error:
         value = f'"{service.user}"' if service.user else None
         return None, [_fault(service, "user", value, error.problem, error.remedy), *faults]
+    faults += sandbox_faults(service, identity.uid == 0)
     return identity, [*_rank_faults(service, identity), *faults]
 
 
@@ -63,7 +68,7 @@ def files_version(service: Service) -> FileVersion:
     return *code, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _identity(service: Service, acceptor_uid: int | None) -> Identity:
+def _identity(service: Service, acceptor_uid: int | None, resolve: Resolve) -> Identity:
     as_root = os.geteuid() == 0
     if as_root and not service.user:
         raise IdentityError(

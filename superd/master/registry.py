@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from superd.config.model import Service
 from superd.errors import Fault
-from superd.kernel.identity import Identity
+from superd.kernel.identity import Identity, Resolve, remembering, resolve
 from superd.log import EventName, Level, Logger
 from superd.master import listeners
 from superd.master.handlers import import_fault
@@ -85,14 +85,20 @@ class Registry:
 
     # --- coming up ---
 
-    def add(self, service: Service, adoptable: Adoptable | None = None) -> Managed:
-        """Take a service into care and open what can be opened; what cannot is said and tried again."""
-        managed = Managed(next(self._ids), service)
-        self.services[managed.id] = managed
-        self._bring_up(managed, adoptable)
-        return managed
+    def add(self, services: Iterable[Service], adoptable: Adoptable | None = None) -> list[Managed]:
+        """Take services into care and open what can be opened; what cannot is said and tried again."""
+        resolve = remembering()
+        added = []
+        for service in services:
+            managed = Managed(next(self._ids), service)
+            self.services[managed.id] = managed
+            self._bring_up(managed, adoptable, resolve)
+            added.append(managed)
+        return added
 
-    def _bring_up(self, managed: Managed, adoptable: Adoptable | None = None) -> None:
+    def _bring_up(
+        self, managed: Managed, adoptable: Adoptable | None = None, resolve: Resolve = resolve
+    ) -> None:
         if not managed.service.enabled:
             managed.fault = DISABLED
             return
@@ -100,7 +106,7 @@ class Registry:
             managed.retry = self._loop.after(RECHECK_S, lambda: self._recheck(managed))
             return
         managed.unusable = ()
-        managed.identity, faults = inspect(managed.service, self.acceptor_uid)
+        managed.identity, faults = inspect(managed.service, self.acceptor_uid, resolve)
         if faults:
             self._set_fault(managed, faults)
             return
@@ -259,8 +265,9 @@ class Registry:
         Spawners take them once. What is missing now is left to those that run: they have what they need.
         """
         names = []
+        resolve = remembering()
         for managed in self.services.values():
-            identity, faults = inspect(managed.service, self.acceptor_uid)
+            identity, faults = inspect(managed.service, self.acceptor_uid, resolve)
             now = identity, files_version(managed.service)
             if managed.identity and not faults and now != (managed.identity, managed.files):
                 names.append(managed.service.name)

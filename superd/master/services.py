@@ -17,6 +17,9 @@ from superd.wire.fds import Link, pair
 from superd.wire.messages import ServiceSettings
 from superd.wire.policies import ServicePolicy
 
+MOST_BY_ITSELF = 8
+"""Spawners of a service whose ``spawners`` is "auto": before they are the limit, the acceptor is."""
+
 FileVersion = tuple[int, ...]
 """What tells one version of a file from the next; empty where there is none."""
 
@@ -130,7 +133,19 @@ class Managed:
             builtin=service.builtin or "",
             ident_user=service.ident_user,
             handler=service.handler.text if service.handler else "",
+            most_spawners=most_spawners(service, len(os.sched_getaffinity(0))),
         )
+
+
+def most_spawners(service: Service, processors: int) -> int:
+    """How many spawners may take a service's connections at a time.
+
+    While one waits for its child to be executed (vfork), the others go on; so on a single processor too a second
+    one is worth its memory.
+    """
+    if service.has_instance:
+        return 1
+    return service.spawners or min(MOST_BY_ITSELF, max(2, processors))
 
 
 def user_text(service: Service) -> str:

@@ -6,15 +6,19 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+
+from attrs import evolve
 
 from superd.config.model import Mode
+from superd.config.sandbox import Feature, effective
 from superd.errors import WireError
 from superd.kernel.birth import Birth, SpawnerLife
 from superd.kernel.identity import Identity
+from superd.kernel.namespaces import children_in_new_pids
 from superd.kernel.sockopts import refuse_descriptors
 from superd.master.births import fork
 from superd.master.loop import Loop
+from superd.master.sandboxes import lacking_features
 from superd.master.services import Managed, Spawner
 from superd.policy.outcome import status_word
 from superd.wire.fds import Link, close_all, pair
@@ -30,10 +34,6 @@ IMPORT_S = 60.0
 
 CANNOT_IMPORT, UNWANTED = "its handler cannot be imported", "another version of its handler is wanted"
 """Why a spawner ended that was importing; of both nothing more needs to be said."""
-
-MOST_ACTIVE = 2
-"""Spawners of one service that take connections at a time: while one waits for its child to be executed (vfork), the
-other goes on. More than two gain nothing before the acceptor is the ceiling."""
 
 
 class Spawners:
@@ -76,7 +76,7 @@ class Spawners:
         importing = managed.service.handler is not None and any(
             not (spawner.ready or spawner.retiring) for spawner in managed.spawners.values()
         )
-        if importing or active >= (1 if managed.service.has_instance else MOST_ACTIVE):
+        if importing or active >= managed.settings().most_spawners:
             return
         if managed.identity is None or managed.work_out is None:
             return  # the service was switched off while the acceptor asked
@@ -89,7 +89,7 @@ class Spawners:
             ours, theirs, acceptor_end, own = ends
             for end in (ours, acceptor_end):
                 refuse_descriptors(end)  # a spawner never sends any
-            pid = fork(self._birth(managed, managed.identity, theirs, own, managed.work_out))
+            pid = self._fork(managed, managed.identity, theirs, own, managed.work_out)
         except OSError as error:
             for end in ends:
                 end.close()
@@ -107,20 +107,27 @@ class Spawners:
             self._loop.after(IMPORT_S, lambda: self._import_is_over(managed, spawner))
         self.introduce(managed, spawner)
 
-    def _birth(
+    def _fork(
         self,
         managed: Managed,
         identity: Identity,
         master: socket.socket,
         own: socket.socket,
         work: socket.socket,
-    ) -> Callable[[], NoReturn]:
-        is_instance = managed.service.mode is not Mode.NOWAIT
+    ) -> int:
+        """Fork the process, into a pid namespace of its own where the sandbox says so; returns its pid here."""
+        service = managed.service
+        is_instance = service.mode is not Mode.NOWAIT
         listeners = [listener.sock for listener in managed.listeners if listener.sock] if is_instance else []
+        sandbox = effective(service.sandbox, identity.uid == 0)
+        lacking = lacking_features(service, sandbox)
         birth = Birth(
-            managed.service, identity, self._caller, self._soft_nofile, master, own, work, listeners
+            service, identity, self._caller, self._soft_nofile, master, own, work, listeners, sandbox, lacking
         )
-        return lambda: self._life(birth)
+        if not sandbox.private_pids or Feature.PID_NAMESPACE in lacking:
+            return fork(lambda: self._life(birth))
+        with children_in_new_pids() as outer:
+            return fork(lambda: self._life(evolve(birth, outer_pids=outer)))
 
     def introduce(self, managed: Managed, spawner: Spawner) -> None:
         """Tell the acceptor of a spawner (again, when the acceptor is new)."""

@@ -15,11 +15,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from superd.config.model import Service
 from superd.errors import SuperdError
 from superd.handler.loading import LoadError
-from superd.handler.messages import CALL, ENDED, FAILED, KILL, PID, READY, REQUEST_BYTES
+from superd.handler.messages import CALL, ENDED, FAILED, KILL, NAMED, PID, READY, REQUEST_BYTES
 from superd.handler.places import search_path
 from superd.kernel import rlimits
 from superd.spawner.plan import Environment
@@ -51,8 +52,11 @@ def fitting(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple("".join(c if c.isprintable() else "?" for c in line)[:MOST_CHARS] for line in plain)
 
 
-def start_caller(service: Service, environment: Environment) -> Caller | None:
+def start_caller(service: Service, environment: Environment, *, names: bool = False) -> Caller | None:
     """Start the process that imports a service's handler, and wait until it has; None where there is none.
+
+    Args:
+        names: each child is asked about by its pid, so it must not be collected before ``Caller.named``.
 
     Raises:
         LoadError: the handler cannot be used.
@@ -85,6 +89,7 @@ def start_caller(service: Service, environment: Environment) -> Caller | None:
         "folders": folders,
         "standard_error": str(service.standard_error.value),
         "limits": limits,
+        "names": names,
         "own_locale": b"LC_CTYPE" not in environment,
     }
     ours.send(marshal.dumps(settings))
@@ -127,11 +132,7 @@ class Caller:
             peer_environment(peer),
         )
         rights = array.array("i", (sock, error)).tobytes()
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-        try:
-            self._link.sendmsg((marshal.dumps(request),), ancillary)
-        except OSError as failure:
-            raise self._gone() from failure
+        self._send(request, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         while len(answer := self._receive()) != PID.size:
             self._ended += ENDED.iter_unpack(answer)
         (pid,) = PID.unpack(answer)
@@ -139,15 +140,16 @@ class Caller:
             raise OSError(-pid, os.strerror(-pid))
         return int(pid)
 
+    def named(self) -> None:
+        """The pid of the child that was started last may become another's from now on."""
+        self._send((NAMED,))
+
     def start_instance(self, descriptors: Sequence[int], environment: Callable[[int], Environment]) -> int:
         raise OSError(errno.EINVAL, "a handler has no instance")
 
     def kill(self, pid: int, number: int) -> None:
         """Signal a child and its session, if it still runs."""
-        try:
-            self._link.send(marshal.dumps((KILL, pid, number)))
-        except OSError as failure:
-            raise self._gone() from failure
+        self._send((KILL, pid, number))
 
     @property
     def has_news(self) -> bool:
@@ -164,6 +166,12 @@ class Caller:
         found, self._ended = self._ended, []
         return found
 
+    def _send(self, request: Any, ancillary: Sequence[tuple[int, int, bytes]] = ()) -> None:
+        try:
+            self._link.sendmsg((marshal.dumps(request),), ancillary)
+        except (BrokenPipeError, ConnectionResetError) as failure:
+            raise self._gone() from failure
+
     def _receive(self, flags: int = 0) -> bytes:
         try:
             data = self._link.recv(REQUEST_BYTES, flags)
@@ -174,7 +182,10 @@ class Caller:
         return data
 
     def _gone(self) -> CallerGoneError:
-        _, status = os.waitpid(self.pid, 0)
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:  # collected already, with the children's leavings
+            return CallerGoneError("the process that calls the handler ended")
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         return CallerGoneError(f"the process that calls the handler {how}")

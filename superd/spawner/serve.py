@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import select
 import signal
@@ -15,8 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from superd.config.model import Service, StandardError
 from superd.errors import WireError
 from superd.kernel import linux
+from superd.kernel.namespaces import OuterPids
 from superd.spawner.children import Children
 from superd.spawner.descriptors import DescriptorBudget
+from superd.spawner.ending import Adoption, end_instances, kill_group, outlive
 from superd.spawner.handlers import Caller
 from superd.spawner.output import Outputs
 from superd.spawner.plan import listen_environment, listen_names
@@ -49,9 +50,6 @@ GIVE_UP_S = 30.0
 GATHER_MS = 1
 """How long ended children wait for others to be reaped with them, unless work comes first."""
 
-LONGEST_WAIT_S = 3600.0
-"""For a child of an unbounded ``timeout_stop``: sigtimedwait(2) knows no infinity."""
-
 READS = 2
 """Reads of one pipe in one turn: what a full one holds, and its end. A child that never stops writing must not keep
 the spawner from everything else."""
@@ -76,6 +74,8 @@ class Spawner:
         own: socket.socket,
         work: socket.socket,
         listeners: Sequence[socket.socket],
+        adoption: Adoption | None = None,
+        pids: OuterPids | None = None,
         caller: Caller | None = None,
     ) -> None:
         self.service = service
@@ -85,7 +85,9 @@ class Spawner:
         self.own = Link(own, Role.SPAWNER, Role.ACCEPTOR)
         self.work = work
         self.listeners = listeners
-        self.children = Children()
+        self.adoption = adoption
+        self.is_init = pids is not None
+        self.children = Children(adoption.strays if adoption else None, pids, caller.pid if caller else 0)
         self.outputs = Outputs()
         self.waiting: deque[tuple[int, Peer, int, float]] = deque()  # id, peer, descriptor, since
         self.retry_at = 0.0
@@ -112,10 +114,15 @@ class Spawner:
             self._watch(self.caller.fileno(), self._from_caller)
         if not self.is_instance:
             self._handlers[self.work.fileno()] = self._take_work
-            # of two spawners that wait there, one is woken
+            # of several spawners that wait there, one is woken: one that is not busy
             self.epoll.register(self.work.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
-        while not (self.retiring and self.children.settled and not self.waiting and not self.outputs):
+        while not (self.retiring and self._is_done()):
             self._turn()
+
+    def _is_done(self) -> bool:
+        """Whether nothing is left to look after."""
+        settled = self.children.settled and not (self.waiting or self.outputs)
+        return settled and not (self.adoption and self.adoption.due(self.children) is not None)
 
     def _turn(self) -> None:
         for descriptor, _ in self.epoll.poll(self._timeout()):
@@ -131,6 +138,8 @@ class Spawner:
             self._from_caller()
         for descriptor in self.outputs.grown(now):
             self.epoll.register(descriptor, select.EPOLLIN)
+        if self.adoption:
+            self.adoption.tend(self.children, now)
         due = self.children.due
         if due is not None and (due <= now or self.is_instance):
             self._send_reports()
@@ -138,6 +147,8 @@ class Spawner:
     def _timeout(self) -> float | None:
         """Seconds until something is due, None when nothing is."""
         dues = [self.children.due, self.outputs.next_grown(), self.retry_at if self.waiting else None]
+        if self.adoption:
+            dues.append(self.adoption.due(self.children))
         known = [due for due in dues if due is not None]
         return max(0.0, min(known) - time.monotonic()) if known else None
 
@@ -152,8 +163,7 @@ class Spawner:
         if not self.is_instance:
             self.work_alone.poll(GATHER_MS)
         numbers = linux.read_signals(signals)
-        if self.caller is None:
-            self._read_last_words(self.children.reap(time.monotonic()))
+        self._read_last_words(self.children.reap(time.monotonic()))
         if signal.SIGTERM in numbers and os.getppid() != self.parent:
             self._abandon()
 
@@ -191,6 +201,8 @@ class Spawner:
         """The master is gone. Connections go on without us; instances would hold their ports for nobody."""
         if self.is_instance:
             end_instances(self.children, self.service)
+        elif self.is_init:  # its end would be theirs
+            outlive(self.children)
         os._exit(0)
 
     def _from_acceptor(self) -> None:
@@ -332,8 +344,9 @@ class Spawner:
         finally:
             os.close(writer)
         os.set_blocking(reader, False)
-        self.children.started(id_, pid, now, peer)
-        self.outputs.add(reader, id_, pid, now)
+        self.outputs.add(reader, id_, pid, self.children.started(id_, pid, now, peer), now)
+        if self.is_init and self.caller is not None:
+            self.caller.named()
 
     def _pipe(self) -> tuple[int, int]:
         if not self.budget.crowded:
@@ -369,27 +382,3 @@ class Spawner:
         """All listeners are there from 3 on, the one that became readable as 0 and 1."""
         names = listen_names(self.service, len(self.listeners))
         return {**self.environment, **listen_environment(names, pid)}
-
-
-def kill_group(pid: int, number: int) -> None:
-    """Signal the session that a child leads, or the child alone before it has become a leader."""
-    for target in (-pid, pid):
-        try:
-            os.kill(target, number)
-        except ProcessLookupError:
-            continue
-        except PermissionError:
-            return  # it has changed its user: only the kernel's own rules reach it now
-        return
-
-
-def end_instances(children: Children, service: Service) -> None:
-    """Kill signal, ``timeout_stop`` to obey it, then SIGKILL."""
-    for child in children.all():
-        kill_group(child.pid, service.kill_signal)
-    deadline = time.monotonic() + service.timeout_stop_s if service.timeout_stop_s >= 0 else math.inf
-    while len(children) and (left := deadline - time.monotonic()) > 0:
-        if not children.reap(time.monotonic()):
-            signal.sigtimedwait({signal.SIGCHLD}, min(left, LONGEST_WAIT_S))
-    for child in children.all():
-        kill_group(child.pid, signal.SIGKILL)

@@ -47,6 +47,9 @@ def test_targets(text: str, target: Target) -> None:
         ("tcp://a..b:80", "not a host name; use letters, digits, - and dots"),
         ("tcp://app:0", "no such port; write 1 to 65535"),
         ("unix://app.sock", 'relative path; write "unix:///app.sock"'),
+        (f"unix:///{'ä' * 54}", "109 bytes of path; use at most 107"),  # connect(2) takes no more
+        ("unix:///run/a\0b", "a control character in the path; remove it"),
+        (f"tcp://{'a' * 64}.example:80", "not a host name; use letters, digits, - and dots"),
     ],
 )
 def test_what_is_no_target_is_told_what_was_meant(text: str, fault: str) -> None:

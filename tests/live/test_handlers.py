@@ -51,6 +51,16 @@ def told(address: str, folder: Path, more: str = "") -> dict[str, Any]:
     return found
 
 
+def caller_of(superd: Superd) -> int:
+    """The process that forks the children of the service."""
+    (spawner,) = superd.spawners("it")
+    (caller,) = [
+        int(name) for name in os.listdir("/proc")
+        if name.isdigit() and (fields := stat_fields(int(name))) and fields[2] == spawner
+    ]  # fmt: skip
+    return caller
+
+
 # --- what it is ---
 
 
@@ -270,6 +280,39 @@ def test_runtime_max_ends_it(address: str, folder: Path) -> None:
         assert superd.wait_for("end", service="it")["outcome"] == "timed-out"
 
 
+def test_the_process_that_forks_is_no_stray_of_its_children(address: str, folder: Path) -> None:
+    """What children leave behind is ended after runtime_max; the caller is a child of the spawner, and is not."""
+    code = """
+        import os, subprocess
+
+        def leave(connection):
+            left = subprocess.Popen(["sleep", "1000"], start_new_session=True, stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            connection.writer.write(b"%d" % left.pid)
+    """
+    with Superd(handler(address, folder, code, "leave", 'runtime_max = "200ms"')) as superd:
+        left = int(exchange(address, 7))
+        caller = caller_of(superd)
+        wait_until(lambda: not is_alive(left), "what was left behind to be ended")
+        assert exchange(address, 7)
+        assert caller_of(superd) == caller
+
+
+def test_in_the_strictest_sandbox(address: str, folder: Path) -> None:
+    """There it has pids of its own, and the log has those that everybody else sees."""
+    with Superd(
+        handler(address, folder, SLEEPS, "sleep", 'sandbox = { profile = "strict", private_tmp = false }')
+    ) as superd:
+        with connect(address) as client:
+            assert first_line(client) == b"here\n"
+            pid = superd.wait_for("connection", service="it")["pid"]
+            assert Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"it: 127.0.0.1:")
+            os.kill(pid, signal.SIGTERM)
+            assert read_all(client) == b""
+        end = superd.wait_for("end", service="it", pid=pid)
+        assert (end["outcome"], end["signal"]) == ("signalled", "SIGTERM")
+
+
 def test_its_connections_outlive_superd(address: str, folder: Path) -> None:
     with Superd(handler(address, folder, SLEEPS, "sleep")) as superd, connect(address) as client:
         assert first_line(client) == b"here\n"
@@ -278,16 +321,6 @@ def test_its_connections_outlive_superd(address: str, folder: Path) -> None:
         assert is_alive(pid)
         os.kill(pid, signal.SIGKILL)
         assert read_all(client) == b""
-
-
-def caller_of(superd: Superd) -> int:
-    """The process that forks the children of the service."""
-    (spawner,) = superd.spawners("it")
-    (caller,) = [
-        int(name) for name in os.listdir("/proc")
-        if name.isdigit() and (fields := stat_fields(int(name))) and fields[2] == spawner
-    ]  # fmt: skip
-    return caller
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])

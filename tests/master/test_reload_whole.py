@@ -44,8 +44,7 @@ def reloading(folder: Path, before: str, run: Callable[[Master], Any], settings:
     def serve() -> Any:
         file = write(folder, before, settings)
         master = Master(file, load(file), {}, no_life, lambda: None)
-        for service in master.config.services.values():
-            master._registry.add(service)
+        master._registry.add(master.config.services.values())
         return run(master)
 
     return in_child(serve)

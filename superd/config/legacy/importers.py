@@ -49,7 +49,7 @@ def read_legacy(file: str, content: bytes, surroundings: Surroundings, wishes: W
 def _kind(file: str, content: bytes, surroundings: Surroundings, wishes: Wishes) -> Kind:
     if not content and is_authbind_folder(file, surroundings):
         return Kind.AUTHBIND
-    return Kind.INETD if wishes.dialect in DIALECTS else importable(file, content)
+    return Kind.INETD if wishes.dialect in DIALECTS else importable(file, content, wishes.usual)
 
 
 def is_authbind_folder(path: str, surroundings: Surroundings) -> bool:
@@ -76,8 +76,12 @@ def read_all(files: Mapping[str, bytes], surroundings: Surroundings, wishes: Wis
 
 
 def _knowing(surroundings: Surroundings) -> Surroundings:
-    """The same machine, asked once for each port."""
-    return evolve(surroundings, lookup_port=functools.cache(surroundings.lookup_port))
+    """The same machine, asked once for each port and each host."""
+    return evolve(
+        surroundings,
+        lookup_port=functools.cache(surroundings.lookup_port),
+        lookup_host=functools.cache(surroundings.lookup_host),
+    )
 
 
 def left_out_of_folder(kinds: Mapping[str, Kind | None]) -> dict[str, str]:

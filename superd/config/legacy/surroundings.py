@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Literal
 
 from attrs import frozen
@@ -16,6 +17,8 @@ from superd.config.legacy.carried import LegacyError
 
 LookupHost = Callable[[str], Sequence[str]]
 """The numeric addresses of a host name; none when it has none, or nobody may ask."""
+
+_HOSTS = "/etc/hosts"
 
 MAX_FILES = 10_000
 """Of one folder."""
@@ -45,9 +48,9 @@ def this_machine(read: Callable[[str], bytes] | None = None, *, ask_network: boo
 
     Args:
         read: how files are read; plainly unless given.
-        ask_network: whether names of hosts may be looked up.
+        ask_network: whether a name server may be asked for hosts; else /etc/hosts alone is.
     """
-    lookup_host = addresses_of if ask_network else no_addresses
+    lookup_host = addresses_of if ask_network else addresses_in_hosts
     return Surroundings(read or read_plain, entries, port_of, lookup_host, is_user)
 
 
@@ -111,6 +114,25 @@ def addresses_of(host: str) -> Sequence[str]:
     except (OSError, ValueError):
         return ()
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def addresses_in_hosts(host: str) -> Sequence[str]:
+    """The addresses that /etc/hosts has for a host; no network is asked."""
+    try:
+        with open(_HOSTS, encoding="utf-8", errors="replace") as file:
+            rows = [line.partition("#")[0].split() for line in file]
+    except OSError:
+        return ()
+    found = (row[0] for row in rows if host.lower() in map(str.lower, row[1:]))
+    return tuple(dict.fromkeys(address for address in found if _is_address(address)))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def no_addresses(host: str) -> Sequence[str]:

@@ -126,6 +126,10 @@ class Pages:
             if part.text.lstrip().startswith("#"):
                 told = f"line {part.origin.line} begins with a blank, so {self.dialect.words} took it for arguments"
                 notes.append(Note(Fate.NOTED, told, "exec"))
+        limit = self.dialect.line_bytes
+        if limit and any(len(part.text.encode()) >= limit for part in (line, *more)):
+            told = f"longer than {limit - 1} bytes; {self.dialect.words} took the rest for a line of its own"
+            notes.append(Note(Fate.NOTED, told, "exec"))
         try:
             if not all(part.is_utf8 for part in (line, *more)):
                 raise EntryError("not UTF-8, which TOML cannot hold")
@@ -152,13 +156,13 @@ class Pages:
         while match:
             origin = lines[at].origin
             try:
-                tokens, position = keyvalue.read_definition(text, position + match.end())
+                tokens, position = keyvalue.read_definition(text, match.end())
             except EntryError as error:
                 self.remarks.append(Remark(origin, error.fate, error.reason))
                 return at + 1
             self._definition(origin, match, tokens)
-            at = number + text.count("\n", 0, position)
-            match = keyvalue.heads(text[position:].partition("\n")[0])
+            at += text.count("\n", match.start(), position)
+            match = keyvalue.heads(text, position)
         left = text[position:].partition("\n")[0].strip()
         if left.startswith("#"):
             self.comments.append(Comment(lines[at].origin, left[1:]))

@@ -104,6 +104,8 @@ class _Making:
         wanted = os.path.basename(entry.service.removeprefix("tcpmux/")).lstrip("+")
         name = self._name(wanted, group.units[0])
         keys = {"listen": _listen(group.units), **group.mapped.keys}
+        if _is_dual(group):
+            keys["socket.dual_stack"] = True
         self.services.append(ServiceTable(name, nested(keys), entry.origin))
         lines = {unit.entry.origin.line: unit.entry.origin for unit in group.units}
         for line, origin in lines.items():
@@ -125,9 +127,23 @@ class _Making:
         return name
 
 
+def _is_dual(group: _Group) -> bool:
+    """Whether the old inetd accepted clients of both families from one socket."""
+    entry = group.mapped.entry
+    return entry.transport == "tcp" and not entry.wait and _families(group) == {"46"}
+
+
+def _families(group: _Group) -> set[str]:
+    """Of the sockets on all addresses."""
+    return {unit.family for unit in group.units if unit.host == "*"}
+
+
 def _notes(group: _Group) -> list[Note]:
     notes = list(group.mapped.notes)
-    if any(unit.family == "46" and unit.host == "*" for unit in group.units) and not group.mapped.entry.wait:
+    if _is_dual(group):
+        told = "one socket for both families, as it was: the program sees ::ffff:192.0.2.1 for 192.0.2.1"
+        notes.append(Note(Fate.CARRIED, told, "socket.dual_stack"))
+    elif "46" in _families(group) and not group.mapped.entry.wait:
         told = "the old inetd had one socket for both, and its program saw ::ffff:192.0.2.1 for 192.0.2.1"
         notes.append(Note(Fate.NOTED, told, "listen"))
     return notes

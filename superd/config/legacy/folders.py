@@ -1,0 +1,37 @@
+"""A folder of old files: which of its entries are meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+LEFTOVERS = (
+    "~",
+    ".bak",
+    ".orig",
+    ".rej",
+    ".dpkg-old",
+    ".dpkg-new",
+    ".dpkg-dist",
+    ".rpmsave",
+    ".rpmnew",
+    ".swp",
+)
+"""How names end that editors and packages leave behind. GNU inetd reads those too, and so serves twice."""
+
+
+def sorted_out(folder: str, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The regular files of a folder, and what was left behind in it, each sorted.
+
+    Args:
+        folder: its path.
+        names: what is in it.
+    """
+    files, leftovers = [], []
+    for name in sorted(names):
+        path = os.path.join(folder, name)
+        if name.endswith(LEFTOVERS):
+            leftovers.append(path)
+        elif os.path.isfile(path):
+            files.append(path)
+    return files, leftovers
