@@ -38,7 +38,7 @@ def load(source: str, function: str, folders: Sequence[str]) -> Serve:
     Raises:
         LoadError: it cannot be imported, is not there, or cannot be called with a connection.
     """
-    is_file = source.startswith("/")
+    is_file, threads = source.startswith("/"), _threads()
     sys.path[:] = [*([os.path.dirname(source)] if is_file else ()), *folders]
     try:
         target: Any = _file(source) if is_file else _module(source)
@@ -49,10 +49,14 @@ def load(source: str, function: str, folders: Sequence[str]) -> Serve:
             raise LoadError([f"{source} has no {function}"])
         target = getattr(target, name)
     serve = serving(target)
-    threading = sys.modules.get("threading")
-    if threading is not None and threading.active_count() > 1:
+    if _threads() > threads:
         raise LoadError(["it starts threads while it is imported, and a forked process has none of them"])
     return serve
+
+
+def _threads() -> int:
+    threading = sys.modules.get("threading")
+    return threading.active_count() if threading else 1
 
 
 def _module(name: str) -> ModuleType:

@@ -66,35 +66,45 @@ def start_caller(service: Service, environment: Environment, *, names: bool = Fa
     if service.handler is None:
         return None
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    folders = search_path(service.environment.get("PYTHONPATH", ""))
+    try:
+        with theirs:
+            caller = Caller(ours, _execute(environment, theirs.fileno()))
+        caller.prepare(_settings(service, environment, names=names))
+    except BaseException:
+        ours.close()
+        raise
+    return caller
+
+
+def _execute(environment: Environment, link: int) -> int:
+    """Start a fresh interpreter with our rights, which ends with us; returns its pid."""
     argv = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(LINK), *search_path()]
     try:
-        pid = fork_exec(
+        return fork_exec(
             os.fsencode(sys.executable),
             tuple(map(os.fsencode, argv)),
             lambda _: environment,
-            (NULL, NULL, NULL, theirs.fileno()),
+            (NULL, NULL, NULL, link),
             {},
             signal.SIGKILL,
         )
     except OSError as error:
         raise OSError(error.errno, f"{sys.executable}: {error.strerror}") from error
-    theirs.close()
-    caller = Caller(ours, pid)
-    limits = rlimits.numbers(rlimits.split(service.resource_limits)[1])
-    settings = {
+
+
+def _settings(service: Service, environment: Environment, *, names: bool) -> dict[str, Any]:
+    """What the caller is told first."""
+    assert service.handler is not None  # noqa: S101  else there is no caller
+    return {
         "service": service.name,
         "source": service.handler.source,
         "function": service.handler.function,
-        "folders": folders,
+        "folders": search_path(service.environment.get("PYTHONPATH", "")),
         "standard_error": str(service.standard_error.value),
-        "limits": limits,
+        "limits": rlimits.numbers(rlimits.split(service.resource_limits)[1]),
         "names": names,
         "own_locale": b"LC_CTYPE" not in environment,
     }
-    ours.send(marshal.dumps(settings))
-    caller.wait_until_ready()
-    return caller
 
 
 class Caller:
@@ -112,14 +122,20 @@ class Caller:
         self._link = link
         self._ended: list[Ended] = []
 
+    def close(self) -> None:
+        """Hang up: the caller goes, and its children go on."""
+        self._link.close()
+
     def fileno(self) -> int:
         """Readable when somebody ended."""
         return self._link.fileno()
 
-    def wait_until_ready(self) -> None:
-        """Raises LoadError and CallerGoneError as ``start_caller`` does."""
+    def prepare(self, settings: dict[str, Any]) -> None:
+        """Have it import the handler; raises LoadError and CallerGoneError as ``start_caller`` does."""
+        self._send(settings)
         answer = self._receive()
         if answer != READY:
+            os.waitpid(self.pid, 0)
             raise LoadError(fitting(answer.removeprefix(FAILED).decode().split("\n")))
 
     def start(self, sock: int, error: int, peer: Peer) -> int:
@@ -149,7 +165,7 @@ class Caller:
 
     def kill(self, pid: int, number: int) -> None:
         """Signal a child and its session, if it still runs."""
-        self._send((KILL, pid, number))
+        self._send((KILL, pid, int(number)))
 
     @property
     def has_news(self) -> bool:
