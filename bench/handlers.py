@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from peers import GROUP, USER, Launch, Peer, Site, superd, xinetd
+from peers import Launch, Peer, Site, superd, xinetd
 
 SOURCE = Path(__file__).resolve().parent / "echo_once.py"
 
@@ -20,7 +20,7 @@ def program(site: Site) -> str:
 
 
 def superd_handler(site: Site) -> Launch:
-    return superd(site, serves=f'handler = "{program(site)}:main"\nuser = "{USER}:{GROUP}"')
+    return superd(site, serves=f'handler = "{program(site)}:main"')
 
 
 def xinetd_python(site: Site, options: str = "") -> Launch:

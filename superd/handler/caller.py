@@ -23,7 +23,7 @@ import sys
 
 from superd.handler.connection import Address, Connection
 from superd.handler.loading import LoadError, load, traceback_lines
-from superd.handler.messages import CALL, ENDED, FAILED, KILL, PID, READY, REQUEST_BYTES
+from superd.handler.messages import CALL, CALL_BYTES, ENDED, FAILED, KILL, PID, READY, REQUEST_BYTES
 from superd.handler.process import Title, hide
 from superd.handler.running import run
 from superd.handler.streams import renew_for_sockets
@@ -79,8 +79,8 @@ def _prepared(link: socket.socket, settings: Any) -> _Caller:
     title.show(f"superd: handler {settings['service']}")
     hide(settings["service"])
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if settings["own_locale"]:  # Python's own addition where there is no locale (PEP 538)
-        os.environb.pop(b"LC_CTYPE", None)
+    for name in settings["unset"]:
+        os.environb.pop(name, None)
     sys.argv = [f"{settings['source']}:{settings['function']}"]
     caller = _Caller(link, _load(settings), settings, title)
     renew_for_sockets()
@@ -124,13 +124,12 @@ class _Caller:
         self._log = STANDARD_ERROR if self._error == "log" else BESIDE
         self._most_descriptors = os.sysconf("SC_OPEN_MAX")  # a bound for kernels without close_range(2)
         self._title = title
-        self._peer_variables: dict[bytes, bytes] = {}
         self._pids: set[int] = set()
         self._is_forking = False
 
     def obey(self) -> None:
         """Take one packet of the spawner's."""
-        data, ancillary, _, _ = self._link.recvmsg(REQUEST_BYTES, _SPACE, _FLAGS)
+        data, ancillary, _, _ = self._link.recvmsg(CALL_BYTES, _SPACE, _FLAGS)
         if not data:
             os._exit(0)
         request = marshal.loads(data)  # noqa: S302  of the spawner
@@ -145,12 +144,13 @@ class _Caller:
 
     def _start(self, request: Any, descriptors: list[int]) -> bool:
         """Fork a child and answer; False: it could not be."""
-        _, family, datagram, remote, local, variables = request
-        self._name_peer(variables)
-        connection = _HandedOver(
-            family, Address(*remote), Address(*local), self._service, self._complain, datagram
-        )
-        title = f"{self._service}: {connection.peer}"
+        _, family, datagram, remote, local, changes, title = request
+        for name, value in changes:
+            if value is None:
+                del os.environb[name]
+            else:
+                os.environb[name] = value
+        connection = _HandedOver(family, remote, local, self._service, self._complain, datagram)
         try:
             pid = os.fork()
         except OSError as error:
@@ -163,15 +163,6 @@ class _Caller:
             self._pids.add(pid)
         self._link.send(PID.pack(pid))
         return pid > 0
-
-    def _name_peer(self, variables: dict[bytes, bytes]) -> None:
-        """Have the next child find its peer in the environment; what is still true of the last one's stays."""
-        last, self._peer_variables = self._peer_variables, variables
-        for name in last.keys() - variables.keys():
-            del os.environb[name]
-        for name, value in variables.items():
-            if last.get(name) != value:
-                os.environb[name] = value
 
     def _kill(self, pid: int, number: int) -> None:
         """Signal the session that a child leads, or the child alone before it has become a leader."""
@@ -231,23 +222,31 @@ class _Caller:
 
 
 class _HandedOver(Connection):
-    """The connection on descriptor 0; its socket is made when it is asked for."""
+    """The connection on descriptor 0. What it has is made when it is asked for."""
 
     def __init__(
         self,
         family: int,
-        peer: Address,
-        local: Address,
+        remote: tuple[str, int, int, int, int],
+        local: tuple[str, int],
         service: str,
         log: Callable[[str], object],
         datagram: bool,
     ) -> None:
-        self.peer = peer
-        self.local = local
         self.service = service
         self.datagram = datagram
         self._log = log
         self._family = family
+        self._remote = remote
+        self._local = local
+
+    @functools.cached_property
+    def peer(self) -> Address:  # type: ignore[override]  # an attribute there
+        return Address(*self._remote)
+
+    @functools.cached_property
+    def local(self) -> Address:  # type: ignore[override]  # as above
+        return Address(*self._local)
 
     @functools.cached_property
     def socket(self) -> socket.socket:  # type: ignore[override]  # an attribute there

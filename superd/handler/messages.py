@@ -17,4 +17,6 @@ PID = struct.Struct("=i")
 ENDED = struct.Struct("=iidq")
 """Pid, wait status, seconds of processor time, peak memory in KiB."""
 REQUEST_BYTES = 64 * 1024
-"""No packet is longer."""
+"""No packet is longer …"""
+CALL_BYTES = 4 * 1024
+"""… and no call."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from superd.config.model import Service
 from superd.errors import SuperdError
+from superd.handler.connection import Address
 from superd.handler.loading import LoadError
 from superd.handler.messages import CALL, ENDED, FAILED, KILL, NAMED, PID, READY, REQUEST_BYTES
 from superd.handler.places import search_path
@@ -37,6 +38,9 @@ NULL, LINK = 0, 3
 _BOOT = (
     "import sys\nsys.path[:] = sys.argv[2:]\nfrom superd.handler.caller import main\nmain(int(sys.argv[1]))"
 )
+
+_OF_THE_CALLER = {b"LD_BIND_NOW": b"1"}
+"""The caller's own variables: symbols are looked up once, and not by every child anew (ld.so(8))."""
 
 Ended = tuple[int, int, float, int]
 """As ``messages.ENDED`` has it."""
@@ -68,7 +72,7 @@ def start_caller(service: Service, environment: Environment, *, names: bool = Fa
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         with theirs:
-            caller = Caller(ours, _execute(environment, theirs.fileno()))
+            caller = Caller(ours, _execute(environment, theirs.fileno()), service.name)
         caller.prepare(_settings(service, environment, names=names))
     except BaseException:
         ours.close()
@@ -83,7 +87,7 @@ def _execute(environment: Environment, link: int) -> int:
         return fork_exec(
             os.fsencode(sys.executable),
             tuple(map(os.fsencode, argv)),
-            lambda _: environment,
+            lambda _: {**environment, **_OF_THE_CALLER},
             (NULL, NULL, NULL, link),
             {},
             signal.SIGKILL,
@@ -103,7 +107,8 @@ def _settings(service: Service, environment: Environment, *, names: bool) -> dic
         "standard_error": str(service.standard_error.value),
         "limits": rlimits.numbers(rlimits.split(service.resource_limits)[1]),
         "names": names,
-        "own_locale": b"LC_CTYPE" not in environment,
+        # and what Python adds where there is no locale (PEP 538)
+        "unset": [name for name in (*_OF_THE_CALLER, b"LC_CTYPE") if name not in environment],
     }
 
 
@@ -113,13 +118,16 @@ class Caller:
     Args:
         link: our end.
         pid: its own.
+        service: the service's name.
     """
 
     always_logs = True
 
-    def __init__(self, link: socket.socket, pid: int) -> None:
+    def __init__(self, link: socket.socket, pid: int, service: str) -> None:
         self.pid = pid
         self._link = link
+        self._service = service
+        self._variables: Environment = {}
         self._ended: list[Ended] = []
 
     def close(self) -> None:
@@ -139,14 +147,9 @@ class Caller:
             raise LoadError(fitting(answer.removeprefix(FAILED).decode().split("\n")))
 
     def start(self, sock: int, error: int, peer: Peer) -> int:
-        request = (
-            CALL,
-            int(peer.family),
-            peer.datagram,
-            _remote(peer),
-            _local(peer),
-            peer_environment(peer),
-        )
+        remote = _remote(peer)
+        changes, title = self._changes(peer_environment(peer)), f"{self._service}: {Address(*remote)}"
+        request = (CALL, int(peer.family), peer.datagram, remote, _local(peer), changes, title)
         rights = array.array("i", (sock, error)).tobytes()
         self._send(request, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         while len(answer := self._receive()) != PID.size:
@@ -159,6 +162,12 @@ class Caller:
     def named(self) -> None:
         """The pid of the child that was started last may become another's from now on."""
         self._send((NAMED,))
+
+    def _changes(self, variables: Environment) -> list[tuple[bytes, bytes | None]]:
+        """What makes the environment that the last child was forked with the next one's; None: it is not set."""
+        last, self._variables = self._variables, variables
+        gone = [(name, None) for name in last if name not in variables]
+        return [*gone, *(pair for pair in variables.items() if last.get(pair[0]) != pair[1])]
 
     def start_instance(self, descriptors: Sequence[int], environment: Callable[[int], Environment]) -> int:
         raise OSError(errno.EINVAL, "a handler has no instance")
