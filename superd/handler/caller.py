@@ -84,7 +84,7 @@ def _prepared(link: socket.socket, settings: Any) -> _Caller:
     sys.argv = [f"{settings['source']}:{settings['function']}"]
     caller = _Caller(link, _load(settings), settings, title)
     renew_for_sockets()
-    signal.signal(signal.SIGCHLD, caller.reap)
+    signal.signal(signal.SIGCHLD, caller.ended)
     gc.collect()
     gc.freeze()  # what is there is shared with every child, and no cycle is ever found in it
     gc.set_threshold(GENERATION)
@@ -125,7 +125,8 @@ class _Caller:
         self._most_descriptors = os.sysconf("SC_OPEN_MAX")  # a bound for kernels without close_range(2)
         self._title = title
         self._pids: set[int] = set()
-        self._is_forking = False
+        self._is_busy = False  # forking or reaping: whoever is, looks at the next flag when he is done
+        self._has_ended = False
 
     def obey(self) -> None:
         """Take one packet of the spawner's."""
@@ -136,11 +137,12 @@ class _Caller:
         if request[0] == KILL:
             self._kill(*request[1:])
             return
-        self._is_forking = request[0] == CALL
-        if self._is_forking:
+        if request[0] == CALL:
+            self._is_busy = True
             started = self._start(request, memoryview(ancillary[0][2]).cast("i").tolist())
-            self._is_forking = started and self._waits
-        self.reap()
+            if started and self._waits:
+                return
+        self._reap()
 
     def _start(self, request: Any, descriptors: list[int]) -> bool:
         """Fork a child and answer; False: it could not be."""
@@ -173,19 +175,32 @@ class _Caller:
                 continue
             return
 
-    def reap(self, *_: object) -> None:
-        """Collect every child that has ended, and tell; called by SIGCHLD, too, but not before its pid was told."""
-        ended = b""
-        while self._pids and not self._is_forking:
+    def ended(self, *_: object) -> None:
+        """SIGCHLD, at any moment: collected now, or when what goes on is done."""
+        self._has_ended = True
+        if not self._is_busy:
+            self._reap()
+
+    def _reap(self) -> None:
+        """Collect every child that has ended, and tell."""
+        self._has_ended = True
+        while self._has_ended:
+            self._is_busy, self._has_ended = True, False
+            self._collect()
+            self._is_busy = False
+
+    def _collect(self) -> None:
+        found = b""
+        while self._pids:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 break
             if pid in self._pids:
                 self._pids.discard(pid)
                 cpu = usage.ru_utime + usage.ru_stime
-                ended += ENDED.pack(pid, status, cpu, usage.ru_maxrss)
-        if ended:
-            self._link.send(ended)
+                found += ENDED.pack(pid, status, cpu, usage.ru_maxrss)
+        if found:
+            self._link.send(found)
 
     # --- in the child ---
 

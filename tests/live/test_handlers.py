@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from clients import connect, first_line, stop
-from harness import Superd, exchange, is_alive, read_all, stat_fields, wait_until, written
+from harness import Superd, descendants, exchange, is_alive, read_all, stat_fields, wait_until, written
 from served import handler
 
 pytestmark = pytest.mark.live
@@ -54,10 +54,10 @@ def told(address: str, folder: Path, more: str = "") -> dict[str, Any]:
 def caller_of(superd: Superd) -> int:
     """The process that forks the children of the service."""
     (spawner,) = superd.spawners("it")
+    below = [pid for pid in descendants(spawner) if (fields := stat_fields(pid)) and fields[2] == spawner]
     (caller,) = [
-        int(name) for name in os.listdir("/proc")
-        if name.isdigit() and (fields := stat_fields(int(name))) and fields[2] == spawner
-    ]  # fmt: skip
+        pid for pid in below if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"superd: handler")
+    ]
     return caller
 
 

@@ -111,6 +111,18 @@ def test_many_at_once_are_all_told_of(tmp_path: Path) -> None:
         assert {pid for pid, *_ in ended(one, 40)} == {pid for pid, *_ in calls}
 
 
+def test_children_that_end_at_once_are_all_told_of(tmp_path: Path) -> None:
+    """Their signals come while others are being forked and collected."""
+    with caller(tmp_path, "def serve(c): pass\n") as one:
+        pids = []
+        for _ in range(300):
+            pid, client, log = call(one)
+            client.close()
+            os.close(log)
+            pids.append(pid)
+        assert sorted(pid for pid, *_ in ended(one, 300)) == sorted(pids)
+
+
 def test_a_child_and_its_session_are_killed_and_no_stranger(tmp_path: Path) -> None:
     with caller(tmp_path, "import time\ndef serve(c):\n  while True: time.sleep(1000)\n") as one:
         one.kill(os.getpid(), signal.SIGKILL)  # none of its own: nobody is harmed
