@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
 from peers import Launch, Peer, Site, superd, xinetd
@@ -23,8 +22,8 @@ def superd_handler(site: Site) -> Launch:
     return superd(site, serves=f'handler = "{program(site)}:main"')
 
 
-def xinetd_python(site: Site, options: str = "") -> Launch:
-    return xinetd(site, server=sys.executable, server_args=f"{options} {program(site)}".strip())
+def xinetd_python(site: Site, *options: str) -> Launch:
+    return xinetd(site, program=(sys.executable, *options, program(site)))
 
 
 HANDLERS = (
@@ -32,5 +31,5 @@ HANDLERS = (
     Peer("superd-exec", "superd, the static C program", superd),
     Peer("xinetd-static", "xinetd, the static C program", xinetd, "xinetd"),
     Peer("xinetd-python", "xinetd, python3", xinetd_python, "xinetd"),
-    Peer("xinetd-python-IS", "xinetd, python3 -I -S", partial(xinetd_python, options="-I -S"), "xinetd"),
+    Peer("xinetd-python-IS", "xinetd, python3 -I -S", lambda site: xinetd_python(site, "-I", "-S"), "xinetd"),
 )

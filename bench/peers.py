@@ -109,14 +109,13 @@ def xinetd(
     log_on_failure: str = "",
     cps: str = "100000 1",
     per_source: str = "UNLIMITED",
-    server: str = "",
-    server_args: str = "",
+    wrapper: tuple[str, ...] = (),
+    program: tuple[str, ...] = (),
 ) -> Launch:
-    program = f"server = {server or site.programs.echo_once}"
-    if server_args:
-        program += f"\nserver_args = {server_args}"
     defaults = f"log_on_success = {log_on_success}\nlog_on_failure = {log_on_failure}"
-    return xinetd_of(site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", program)
+    server, *arguments = (*wrapper, *(program or (str(site.programs.echo_once),)))
+    service = f"server = {server}" + (f"\nserver_args = {' '.join(arguments)}" if arguments else "")
+    return xinetd_of(site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", service)
 
 
 def xinetd_of(site: Site, defaults: str, service: str) -> Launch:

@@ -26,11 +26,12 @@ from policy_cost import measure_policy
 from programs import MissingError, cache_directory
 from relays import RELAYS
 from report import progress
+from sandboxed import SANDBOXED, WRAPPERS
 from speed import measure_speed
 
 EX_FAILED, EX_NOPERM = 1, 77
 RESULTS = Path(__file__).resolve().parent / "results"
-TITLES = {peer.name: peer.title for peer in (*LIMITED, *PEERS, *RELAYS, *HANDLERS)}
+TITLES = {peer.name: peer.title for peer in (*LIMITED, *SANDBOXED, *HANDLERS, *PEERS, *RELAYS)}
 
 
 @frozen
@@ -63,6 +64,11 @@ SCENARIOS = (
         "handler",
         "a Python program: superd's handler, and xinetd that executes it",
         partial(measure_speed, Load(clients=8, connections=0, seconds=2.0), among=HANDLERS),
+    ),
+    Scenario(
+        "sandbox",
+        "what a sandbox costs a connection: superd's profiles, and wrappers under xinetd",
+        partial(measure_speed, Load(clients=8, connections=2000), among=SANDBOXED, packages=WRAPPERS),
     ),
     Scenario("forward", "relays: one stream, connections a second, memory of idle ones", measure_forward),
     Scenario("flood", "what a flood from one client costs the others", measure_flood),

@@ -13,6 +13,7 @@ from superd.config.findings import Place
 from superd.config.forward_checks import check_forward
 from superd.config.model import Listen, Mode, Scheme, Service
 from superd.config.policy_checks import Policy, Written, clashes
+from superd.config.sandbox_checks import check_sandbox
 from superd.config.schema import NESTED, TABLES
 from superd.config.server_checks import check_server, server_warnings
 from superd.errors import Fault
@@ -57,6 +58,7 @@ def check_service(draft: Draft, superd_user: str) -> Iterator[Fault]:
     yield from _acceptors_user(draft, superd_user)
     yield from _repeated_listens(draft)
     yield from _policy_clashes(draft)
+    yield from check_sandbox(draft)
 
 
 def _missing_listen(draft: Draft) -> Iterator[Fault]:

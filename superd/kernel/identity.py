@@ -135,6 +135,35 @@ def unused_uid(low: int = UNUSED_LOW, high: int = UNUSED_HIGH) -> int:
     raise IdentityError(f"every uid from {low} to {high} is in use", "create a user for the acceptor")
 
 
+class DynamicUsers:
+    """The users that exist only for a service (``dynamic_user``): one each, the same as long as superd runs."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+
+    def identity(self, service: str, groups: Sequence[str], taken: int | None) -> Identity:
+        """The user of a service: of a number that nobody has, and without a home.
+
+        Args:
+            service: its name.
+            groups: names or numbers of groups that the user is in.
+            taken: a number that is somebody's, whether or not a process of his runs now.
+
+        Raises:
+            IdentityError: all numbers are in use, or there is no such group.
+        """
+        uid = self._given.get(service)
+        low = UNUSED_LOW
+        while uid is None:
+            found = unused_uid(low)
+            if found != taken and found not in self._given.values():
+                uid = self._given[service] = found
+            low = found + 1
+        return Identity(
+            uid, uid, tuple(sorted({uid, *map(group_id, groups)})), str(uid), "/", "/usr/sbin/nologin"
+        )
+
+
 def _number(text: str, problem: str, remedy: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise IdentityError(problem, remedy)

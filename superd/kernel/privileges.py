@@ -85,7 +85,7 @@ class Rights:
         bounding: what can ever be had; of root, it is also what is had.
         ambient: what another user than root has from the start.
         until_finished: what is kept besides until ``finish``.
-        no_new_privileges: whether exec grants nothing, which ``finish`` only proves.
+        no_new_privileges: whether exec grants nothing, which ``prove`` only proves.
     """
 
     bounding: int = 0
@@ -95,7 +95,7 @@ class Rights:
 
 
 def take_on(identity: Identity, rights: Rights) -> None:
-    """Become ``identity`` with some capabilities, or none; ``finish`` must follow.
+    """Become ``identity`` with some capabilities, or none; ``prove`` and ``finish`` must follow.
 
     An ordinary user, who must be the caller, has none to keep, and cannot empty his bounding set.
 
@@ -119,26 +119,45 @@ def take_on(identity: Identity, rights: Rights) -> None:
         raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
 
 
-def finish(identity: Identity, rights: Rights) -> None:
-    """Give up what was kept until now, and prove that nothing else is left.
+def prove(identity: Identity, rights: Rights) -> None:
+    """Prove that this process is ``identity`` and has no way to more than its rights.
+
+    Before system call filters are in force: what is tried here they may answer with the end of the process.
 
     Raises:
-        PrivilegeError: something is; end the process.
+        PrivilegeError: something is left; end the process.
     """
-    held = linux.capget()
-    last = held.permitted & (_kept(identity, rights) if held.permitted else 0)
-    try:
-        if held.permitted != last:
-            linux.capset(linux.Capabilities(last, last, held.inheritable))
-    except OSError as error:
-        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
     _verify_ids(identity)
-    if linux.capget().permitted & ~last:
-        raise PrivilegeError(f"{identity.user} still holds capabilities: {linux.capget()}")
+    kept = _kept(identity, rights)
+    _verify_held(identity, kept | rights.until_finished)
     if rights.no_new_privileges and not linux.get_no_new_privs():
         raise PrivilegeError("no_new_privs is not set")
-    if not last:
+    if not kept:
         _verify_no_way_back(identity)
+
+
+def finish(identity: Identity, rights: Rights) -> None:
+    """Give up what was kept until now, if anything was, and prove that it is gone.
+
+    Asks the kernel by capget and capset alone, which filters then let through (``spawner_calls``).
+
+    Raises:
+        PrivilegeError: something is left; end the process.
+    """
+    if not rights.until_finished:
+        return
+    held, kept = linux.capget(), _kept(identity, rights)
+    try:
+        linux.capset(linux.Capabilities(held.permitted & kept, held.permitted & kept, held.inheritable))
+    except OSError as error:
+        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
+    _verify_held(identity, kept)
+
+
+def _verify_held(identity: Identity, allowed: int) -> None:
+    held = linux.capget()
+    if held.permitted & ~allowed:
+        raise PrivilegeError(f"{identity.user} still holds capabilities: {held}")
 
 
 def _kept(identity: Identity, rights: Rights) -> int:

@@ -20,9 +20,10 @@ A spawner is forked from the master, as root. What it becomes, all its children 
 8. death signal and not dumpable: a change of credentials undoes both (prctl(2)).
 9. Landlock: after the last path was looked up as root; before the filters, which may deny it. Wants no_new_privs
    or CAP_SYS_ADMIN, as the filters do.
-10. system call filters: last, because each of the others is a call that one of them may deny. Where no_new_privileges
+10. The proof that nothing is left but what shall be, among it attempts to regain what was given up: a filter may
+    answer those with the end of the process, or with a success that is none.
+11. system call filters: last, because each of the others is a call that one of them may deny. Where no_new_privileges
     is false they take CAP_SYS_ADMIN, which is kept until then and given up by the one call that comes after.
-11. The proof: what is left is read back.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ def settle(place: Place, facts: filters.Facts | None, parent: int) -> None:
         linux.set_no_new_privs()
     if place.wants(Feature.LANDLOCK):
         _restrict(sandbox)
+    privileges.prove(identity, rights)
     if facts is not None:
         filters.apply_filters(sandbox, facts)
     privileges.finish(identity, rights)

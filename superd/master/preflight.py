@@ -17,7 +17,7 @@ from superd.config.findings import RejectedError, toml_text
 from superd.config.model import Builtin, Mode, Service
 from superd.errors import ConfigError, Fault
 from superd.kernel import rlimits
-from superd.kernel.identity import Identity, IdentityError, Resolve, resolve
+from superd.kernel.identity import DynamicUsers, Identity, IdentityError, Resolve, resolve
 from superd.kernel.peersockets import can_deliver
 from superd.master.handlers import handler_problem, handler_version
 from superd.master.policies import hosts_faults, read_banner, read_hosts
@@ -68,8 +68,13 @@ def files_version(service: Service) -> FileVersion:
     return *code, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
+_DYNAMIC = DynamicUsers()
+
+
 def _identity(service: Service, acceptor_uid: int | None, resolve: Resolve) -> Identity:
     as_root = os.geteuid() == 0
+    if as_root and service.sandbox.dynamic_user:
+        return _DYNAMIC.identity(service.name, service.supplementary_groups, acceptor_uid)
     if as_root and not service.user:
         raise IdentityError(
             "missing", 'write user = "NAME" (superd runs as root, its services never by default)'

@@ -67,6 +67,7 @@ class Registry:
         self._loop = loop
         self._log = log
         self._spawners = spawners
+        spawners.broken = self.cannot_import
         self._tell = tell
         self._ids = itertools.count(1)
         self._with_work: set[int] = set()  # services whose work link the present acceptor has

@@ -22,10 +22,8 @@ def sandbox_faults(service: Service, root: bool) -> list[Fault]:
         root: whether its programs run as root.
     """
     sandbox = effective(service.sandbox, root)
-    return [
-        *_without_features(service, sandbox, root),
-        *([] if os.geteuid() == 0 else _of_root(service, sandbox)),
-    ]
+    of_root = () if os.geteuid() == 0 else _of_root(service, sandbox)
+    return [*_without_features(service, sandbox, root), *of_root, *_without_paths(service)]
 
 
 def lacking_features(service: Service, sandbox: Sandbox) -> frozenset[Feature]:
@@ -65,6 +63,21 @@ def _of_root(service: Service, sandbox: Sandbox) -> Iterator[Fault]:
     if not sandbox.no_new_privileges:
         problem = "without it, only root can install the filters that protect the spawner"
         yield _fault(service, "no_new_privileges", problem, f"{_NEEDS_ROOT}, or write true")
+
+
+_PATHS = ("read_only_paths", "read_write_paths", "inaccessible_paths", "no_exec_paths")
+_LANDLOCK_PATHS = ("landlock_read_paths", "landlock_write_paths", "landlock_execute_paths")
+
+
+def _without_paths(service: Service) -> Iterator[Fault]:
+    """Paths that are not there and have to be."""
+    for key in (*_PATHS, *_LANDLOCK_PATHS):
+        for text in getattr(service.sandbox, key) or ():
+            inside = text.startswith("+") or key in _LANDLOCK_PATHS
+            path = (service.root_directory if inside else "") + text.removeprefix("+")
+            if not text.startswith("-") and not os.path.lexists(path):
+                remedy = f'check it, or write "-{text}" if it need not be there'
+                yield _fault(service, key, f"no such file or folder {path}", remedy)
 
 
 def _fault(service: Service, key: str, problem: str, remedy: str) -> Fault:

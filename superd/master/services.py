@@ -149,6 +149,9 @@ def most_spawners(service: Service, processors: int) -> int:
 
 
 def user_text(service: Service) -> str:
-    """``user`` or ``user:group``, as one would write it; who names none is served by an ordinary user's superd."""
+    """``user`` or ``user:group``, as one would write it; who names none is served by an ordinary user's superd. A user
+    that exists only for the service is "dynamic"."""
+    if service.sandbox.dynamic_user:
+        return "dynamic"
     user = service.user or (resolve("").user if os.geteuid() else "")
     return f"{user}:{service.group}" if service.group else user

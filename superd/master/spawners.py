@@ -18,6 +18,7 @@ from superd.kernel.namespaces import children_in_new_pids
 from superd.kernel.sockopts import refuse_descriptors
 from superd.master.births import fork
 from superd.master.loop import Loop
+from superd.master.orphans import Orphans
 from superd.master.sandboxes import lacking_features
 from superd.master.services import Managed, Spawner
 from superd.policy.outcome import status_word
@@ -36,8 +37,12 @@ CANNOT_IMPORT, UNWANTED = "its handler cannot be imported", "another version of 
 """Why a spawner ended that was importing; of both nothing more needs to be said."""
 
 
+def _nobody(managed: Managed, lines: Sequence[str]) -> None:
+    """Whom it concerns says so by ``Spawners.broken``."""
+
+
 class Spawners:
-    """Keeps the spawners of all services.
+    """Keeps the spawners of all services. ``broken`` is told that a handler cannot be imported, and why.
 
     Args:
         life: what the forked process does.
@@ -45,7 +50,7 @@ class Spawners:
         soft_nofile: the limit on descriptors it was started with.
         tell: sends a message to the acceptor.
         warn: logs (service, what happened).
-        broken: told (service, lines) that a handler cannot be imported, and why.
+        is_acceptor: whether a pid is the acceptor's.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class Spawners:
         soft_nofile: int,
         tell: Callable[..., None],
         warn: Callable[[Managed, str], None],
-        broken: Callable[[Managed, Sequence[str]], None],
+        is_acceptor: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._loop = loop
         self._life = life
@@ -64,8 +69,9 @@ class Spawners:
         self._soft_nofile = soft_nofile
         self._tell = tell
         self._warn = warn
-        self._broken = broken
+        self.broken: Callable[[Managed, Sequence[str]], None] = _nobody
         self._by_pid: dict[int, tuple[Managed, Spawner]] = {}
+        self._orphans = Orphans(loop, lambda pid: pid in self._by_pid or is_acceptor(pid))
 
     def __len__(self) -> int:
         return len(self._by_pid)
@@ -170,7 +176,7 @@ class Spawners:
     def _cannot_import(self, managed: Managed, spawner: Spawner, lines: Sequence[str]) -> None:
         spawner.reason = CANNOT_IMPORT
         if not spawner.retiring:  # else it is about code that has been replaced
-            self._broken(managed, [line[:MAX_REASON_CHARS] for line in lines] or [CANNOT_IMPORT])
+            self.broken(managed, [line[:MAX_REASON_CHARS] for line in lines] or [CANNOT_IMPORT])
 
     def _import_is_over(self, managed: Managed, spawner: Spawner) -> None:
         """A module that never comes to an end is one that cannot be imported."""
@@ -214,7 +220,9 @@ class Spawners:
         spawner.acceptor_end.close()
         expected = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
         reason = "" if expected and not spawner.reason else spawner.reason or _describe(status)
-        if reason and reason not in (CANNOT_IMPORT, UNWANTED):
+        if reason and managed.identity is not None:
+            self._orphans.spawner_died(managed.service, managed.identity.uid)
+        if reason not in ("", CANNOT_IMPORT, UNWANTED):
             self._warn(managed, f"its spawner (pid {pid}) {'failed: ' if spawner.reason else ''}{reason}")
         self._tell(SpawnerDown(managed.id, spawner.number, "" if reason == UNWANTED else reason))
         return True

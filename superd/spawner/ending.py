@@ -11,8 +11,8 @@ from contextlib import suppress
 from superd.config.model import INFINITY, Service
 from superd.kernel import linux
 from superd.kernel.offspring import open_children, open_proc, read_children
+from superd.policy.strays import Strays
 from superd.spawner.children import Children
-from superd.spawner.strays import Strays
 
 LONGEST_WAIT_S = 3600.0
 """For a child of an unbounded ``timeout_stop``: sigtimedwait(2) knows no infinity."""
@@ -45,8 +45,9 @@ def end_instances(children: Children, service: Service) -> None:
         kill_group(child.pid, signal.SIGKILL)
 
 
-def outlive(children: Children) -> None:
+def outlive(children: Children, service: Service) -> None:
     """Wait until the last child has ended, and hold nothing meanwhile: for the init of a pid namespace."""
+    linux.set_process_title(f"superd-init {service.name}")
     linux.close_range(3)
     while len(children):
         if not children.reap(time.monotonic()):

@@ -202,7 +202,7 @@ class Spawner:
         if self.is_instance:
             end_instances(self.children, self.service)
         elif self.is_init:  # its end would be theirs
-            outlive(self.children)
+            outlive(self.children, self.service)
         os._exit(0)
 
     def _from_acceptor(self) -> None:

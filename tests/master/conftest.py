@@ -79,7 +79,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     log_file = tmp_path / "log"
     descriptor = os.open(log_file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     log = Logger(Sink(SinkKind.FILE, descriptor), lambda: 0.0, immediate=True)
-    spawners = Spawners(loop, _no_life, {}, 1024, told, lambda *_: None, lambda *_: None)
+    spawners = Spawners(loop, _no_life, {}, 1024, told, lambda *_: None)
     registry = Registry(loop, log, spawners, told, None)
     yield World(loop, registry, told, log_file)
     registry.close_all()

@@ -60,7 +60,7 @@ def test_the_end_of_a_spawner_that_broke_the_rules_is_told(
 ) -> None:
     """It is dead and reaped when its last words are read: its pid may be another's, so no signal goes there."""
     told, warned = Told(), list[str]()
-    spawners = Spawners(Loop(), life, {}, 1024, told, lambda _, text: warned.append(text), lambda *_: None)
+    spawners = Spawners(Loop(), life, {}, 1024, told, lambda _, text: warned.append(text))
     managed = Managed(1, service(), identity=resolve(""))
     managed.open_work()
     spawners.start(managed)
