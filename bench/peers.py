@@ -65,11 +65,11 @@ class AbsentError(Exception):
     """The peer is not on this machine; the text says why."""
 
 
-def superd(site: Site, log_format: str = "text", limits: str = "") -> Launch:
+def superd(site: Site, log_format: str = "text", limits: str = "", serves: str = "") -> Launch:
     service = f"""\
 [services.echo]
 listen = ["tcp://127.0.0.1:{site.port}"]
-exec = ["{site.programs.echo_once}"]
+{serves or f'exec = ["{site.programs.echo_once}"]'}
 user = "{USER}:{GROUP}"
 {limits}"""
     return superd_of(site, f'log_format = "{log_format}"', service)
@@ -110,9 +110,10 @@ def xinetd(
     cps: str = "100000 1",
     per_source: str = "UNLIMITED",
     wrapper: tuple[str, ...] = (),
+    program: tuple[str, ...] = (),
 ) -> Launch:
     defaults = f"log_on_success = {log_on_success}\nlog_on_failure = {log_on_failure}"
-    server, *arguments = (*wrapper, str(site.programs.echo_once))
+    server, *arguments = (*wrapper, *(program or (str(site.programs.echo_once),)))
     service = f"server = {server}" + (f"\nserver_args = {' '.join(arguments)}" if arguments else "")
     return xinetd_of(site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", service)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from attrs import frozen
 from flood import measure_flood
 from forward import measure_forward
+from handlers import HANDLERS
 from limited import LIMITED
 from measure import Load
 from peers import PEERS
@@ -30,7 +31,7 @@ from speed import measure_speed
 
 EX_FAILED, EX_NOPERM = 1, 77
 RESULTS = Path(__file__).resolve().parent / "results"
-TITLES = {peer.name: peer.title for peer in (*LIMITED, *SANDBOXED, *PEERS, *RELAYS)}
+TITLES = {peer.name: peer.title for peer in (*LIMITED, *SANDBOXED, *HANDLERS, *PEERS, *RELAYS)}
 
 
 @frozen
@@ -58,6 +59,11 @@ SCENARIOS = (
         "latency",
         "one client: what a connection takes when nobody else asks",
         partial(measure_speed, Load(clients=1, connections=1000)),
+    ),
+    Scenario(
+        "handler",
+        "a Python program: superd's handler, and xinetd that executes it",
+        partial(measure_speed, Load(clients=8, connections=0, seconds=2.0), among=HANDLERS),
     ),
     Scenario(
         "sandbox",

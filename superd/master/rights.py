@@ -24,7 +24,9 @@ def roots(config: Config) -> frozenset[str]:
     if os.geteuid() != 0:
         return frozenset()
     return frozenset(
-        service.name for service in config.services.values() if service.exec and _is_root(service.user)
+        service.name
+        for service in config.services.values()
+        if service.has_children and _is_root(service.user)
     )
 
 
