@@ -49,6 +49,7 @@ def start_all(
     packages: Packages,
     python: str,
     stack: ExitStack,
+    service: tuple[str, ...] = (),
 ) -> Bench:
     """Starts every peer that can be had; the stack ends them."""
     ports: dict[str, int] = {}
@@ -57,7 +58,7 @@ def start_all(
     for peer in peers:
         folder = directory / peer.name
         folder.mkdir()
-        site = Site(folder, free_port(), programs, packages, python)
+        site = Site(folder, free_port(), programs, packages, python, service)
         try:
             stack.enter_context(serving(peer.launch(site), site.port, folder / "output"))
             ports[peer.name] = site.port
@@ -75,18 +76,26 @@ def measure_speed(
     arguments: argparse.Namespace,
     among: Sequence[Peer] = PEERS,
     packages: Sequence[str] = (),
+    service: tuple[str, ...] = (),
 ) -> bool:
     """Measures, prints and saves; returns whether everyone who is installed took part.
 
     Args:
         among: the peers that are measured, unless the command line names some of them.
         packages: wanted besides those of the peers.
+        service: what all of them start, unless the static program.
     """
     load = chosen_load(load, arguments)
     peers = tuple(peer for peer in among if not arguments.peer or peer.name in arguments.peer)
     with workplace(peers, arguments.cache, packages) as place, ExitStack() as stack:
         bench = start_all(
-            (*peers, CEILING), place.directory, place.programs, place.packages, arguments.python, stack
+            (*peers, CEILING),
+            place.directory,
+            place.programs,
+            place.packages,
+            arguments.python,
+            stack,
+            service,
         )
         serving_peers = [peer for peer in peers if peer.name in bench.ports]
         if CEILING.name not in bench.ports or not serving_peers:
