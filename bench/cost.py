@@ -62,7 +62,7 @@ def _measure(place: Workplace, python: str, load: Load, row: Peer) -> Cost:
     folder.mkdir(exist_ok=True)
     site = Site(folder, free_port(), place.programs, place.packages, python)
     with serving(row.launch(site), site.port, folder / "output") as pid:
-        run_load(place.programs.load, site.port, Load(load.clients, load.connections // 4))
+        run_load(place.programs.load, site.port, Load(load.clients, max(1, load.connections // 4)))
         processes = [one for one in family(pid) if one.pid == pid or _part(one)]
         before = {one.pid: cpu_s(one.pid) for one in processes}
         served = run_load(place.programs.load, site.port, load).connections

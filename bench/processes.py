@@ -44,9 +44,17 @@ def is_listening(ports: Collection[int], transport: str = "tcp") -> bool:
     return bound.issuperset(ports)
 
 
-def count_processes() -> int:
-    """How many processes the machine runs."""
-    return sum(name.isdigit() for name in os.listdir("/proc"))
+def processes() -> frozenset[int]:
+    """The pids of all processes of the machine."""
+    return frozenset(map(int, filter(str.isdigit, os.listdir("/proc"))))
+
+
+def comm(pid: int) -> str:
+    """The name of a process's program (proc_pid_comm(5)); empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def name_of(process: psutil.Process) -> str:

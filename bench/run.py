@@ -35,7 +35,9 @@ from waking import WAKERS, measure_waking
 
 EX_FAILED, EX_NOPERM = 1, 77
 RESULTS = Path(__file__).resolve().parent / "results"
-TITLES = {peer.name: peer.title for peer in (*LIMITED, *SANDBOXED, *LOGS, *POLICIES, *RELAYS, *WAKERS, *PEERS)}
+TITLES = {
+    peer.name: peer.title for peer in (*LIMITED, *SANDBOXED, *LOGS, *POLICIES, *RELAYS, *WAKERS, *PEERS)
+}
 PYTHON = ("/usr/bin/python3", "-I", "-S", "-B", str(Path(__file__).resolve().parent / "echo.py"))
 
 

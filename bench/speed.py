@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 from measure import Load, Sample, run_load, run_rounds
 from peers import CEILING, PEERS, AbsentError, Peer, Site
+from plots import Panel, draw
 from programs import MissingError, Packages, Programs
 from report import AGAIN, Results, progress, save, table
 from running import NotServingError, free_port, serving
@@ -109,5 +110,18 @@ def measure_speed(
     titles = {peer.name: peer.title for peer in serving_peers}
     results = Results(name, load, reference, titles, samples, bench.left_out, place.packages.versions)
     print(table(results))
-    save(results, arguments.results / f"{arguments.name or name}.json")
+    path = arguments.results / f"{arguments.name or name}.json"
+    save(results, path)
+    draw(name, _panels(results), path.with_suffix(".svg"))
     return not bench.failed
+
+
+def _panels(results: Results) -> list[Panel]:
+    rows = [(title, results.samples[name]) for name, title in results.titles.items()]
+    return [
+        Panel("connections/s", {title: [one.rate for one in own] for title, own in rows}),
+        Panel(
+            "half of them took less, ms", {title: [one.p50_us / 1e3 for one in own] for title, own in rows}
+        ),
+        Panel("99 of 100 took less, ms", {title: [one.p99_us / 1e3 for one in own] for title, own in rows}),
+    ]
