@@ -35,7 +35,7 @@ MOST_S = 12.0
 SLEEP = "/bin/sleep"
 
 COUNT = Figure("connections held", "", is_cost=False, digits=0)
-RATE = Figure("children started a second, until all sleep", "conn/s", is_cost=False, digits=0)
+RATE = Figure("children started a second, until 99 of 100 sleep", "conn/s", is_cost=False, digits=0)
 MEMORY = Figure("memory of the super-server's own processes, each connection", "KiB", digits=2)
 
 _LIMITS = """
@@ -132,11 +132,16 @@ def _hold(pid: int, port: int, count: int, sleepers: Sleepers, stack: ExitStack)
         stack.enter_context(_connection(port))
         held += 1
         if held % (AHEAD // 2) == 0:
-            sleepers.wait_for(1 + held - AHEAD // 2)
-    sleepers.wait_for(1 + held)
+            sleepers.wait_for(_nearly(held) - AHEAD // 2)
+    sleepers.wait_for(_nearly(held))
     took = time.monotonic() - began
     own |= {one.pid for one in family(pid)} - sleepers.pids()
     return Held(held, held / took, (pss_kib(own) - before) / held)
+
+
+def _nearly(held: int) -> int:
+    """How many children are waited for: one in a hundred may have been ended by something else."""
+    return held - held // 100
 
 
 def _connection(port: int) -> socket.socket:
