@@ -109,11 +109,12 @@ def xinetd(
     log_on_failure: str = "",
     cps: str = "100000 1",
     per_source: str = "UNLIMITED",
+    wrapper: tuple[str, ...] = (),
 ) -> Launch:
     defaults = f"log_on_success = {log_on_success}\nlog_on_failure = {log_on_failure}"
-    return xinetd_of(
-        site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", f"server = {site.programs.echo_once}"
-    )
+    server, *arguments = (*wrapper, str(site.programs.echo_once))
+    service = f"server = {server}" + (f"\nserver_args = {' '.join(arguments)}" if arguments else "")
+    return xinetd_of(site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", service)
 
 
 def xinetd_of(site: Site, defaults: str, service: str) -> Launch:

@@ -25,11 +25,12 @@ from policy_cost import measure_policy
 from programs import MissingError, cache_directory
 from relays import RELAYS
 from report import progress
+from sandboxed import SANDBOXED, WRAPPERS
 from speed import measure_speed
 
 EX_FAILED, EX_NOPERM = 1, 77
 RESULTS = Path(__file__).resolve().parent / "results"
-TITLES = {peer.name: peer.title for peer in (*LIMITED, *PEERS, *RELAYS)}
+TITLES = {peer.name: peer.title for peer in (*LIMITED, *SANDBOXED, *PEERS, *RELAYS)}
 
 
 @frozen
@@ -57,6 +58,11 @@ SCENARIOS = (
         "latency",
         "one client: what a connection takes when nobody else asks",
         partial(measure_speed, Load(clients=1, connections=1000)),
+    ),
+    Scenario(
+        "sandbox",
+        "what a sandbox costs a connection: superd's profiles, and wrappers under xinetd",
+        partial(measure_speed, Load(clients=8, connections=2000), among=SANDBOXED, packages=WRAPPERS),
     ),
     Scenario("forward", "relays: one stream, connections a second, memory of idle ones", measure_forward),
     Scenario("flood", "what a flood from one client costs the others", measure_flood),

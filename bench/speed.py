@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -68,11 +69,22 @@ def start_all(
     return Bench(ports, left_out, failed)
 
 
-def measure_speed(load: Load, name: str, arguments: argparse.Namespace) -> bool:
-    """Measures, prints and saves; returns whether everyone who is installed took part."""
+def measure_speed(
+    load: Load,
+    name: str,
+    arguments: argparse.Namespace,
+    among: Sequence[Peer] = PEERS,
+    packages: Sequence[str] = (),
+) -> bool:
+    """Measures, prints and saves; returns whether everyone who is installed took part.
+
+    Args:
+        among: the peers that are measured, unless the command line names some of them.
+        packages: wanted besides those of the peers.
+    """
     load = chosen_load(load, arguments)
-    peers = tuple(peer for peer in PEERS if not arguments.peer or peer.name in arguments.peer)
-    with workplace(peers, arguments.cache) as place, ExitStack() as stack:
+    peers = tuple(peer for peer in among if not arguments.peer or peer.name in arguments.peer)
+    with workplace(peers, arguments.cache, packages) as place, ExitStack() as stack:
         bench = start_all(
             (*peers, CEILING), place.directory, place.programs, place.packages, arguments.python, stack
         )

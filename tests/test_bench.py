@@ -24,8 +24,8 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_list_names_the_scenarios_and_peers() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
-    scenarios = ("nowait", "latency", "flood", "policy", "forward")
-    peers = ("superd", "haproxy", "xinetd", "xinetd-cps", "tcpserver")
+    scenarios = ("nowait", "latency", "sandbox", "flood", "policy", "forward")
+    peers = ("superd", "haproxy", "xinetd", "xinetd-bwrap", "xinetd-cps", "tcpserver")
     for words in (*(f"scenario {name}:" for name in scenarios), *(f"peer {name}:" for name in peers)):
         assert words in done.stdout
 

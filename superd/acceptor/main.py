@@ -7,6 +7,7 @@ messages, so start, reload and restart after a crash are one code path.
 
 from __future__ import annotations
 
+import linecache
 import os
 import resource
 import signal
@@ -54,5 +55,6 @@ def main() -> NoReturn:
     lacking.append(sandbox.give_up_calls())
     link = Link(socket.socket(fileno=int(descriptor)), Role.ACCEPTOR, Role.MASTER)
     acceptor = Acceptor(link, time.time, resolver, Reserve(), [text for text in lacking if text])
+    linecache.clearcache()  # attrs keeps there what it wrote of every class, a megabyte
     trio.run(acceptor.serve, restrict_keyboard_interrupt_to_checkpoints=True)
     sys.exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import linecache
 import os
 import signal
 import sys
@@ -71,6 +72,7 @@ def run(file: str, *, pid_file: str, background: bool, wishes: Wishes = Wishes()
         background: whether to go there once everything serves.
         wishes: how another super-server's file is read.
     """
+    linecache.clearcache()  # attrs keeps there what it wrote of every class, a megabyte
     return reported(lambda: _serve(load(file, wishes=wishes), file, pid_file, wishes, background=background))
 
 

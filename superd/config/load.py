@@ -17,7 +17,7 @@ import re
 import shlex
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, TextIO
 
 from attrs import evolve, frozen
@@ -29,7 +29,7 @@ from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_
 from superd.config.files import decoded, parse_toml, read_stream, read_trusted, read_trusted_bytes
 from superd.config.findings import Place, RejectedError, toml_key
 from superd.config.forward_checks import check_loops
-from superd.config.legacy.carried import Carried, LegacyError, told
+from superd.config.legacy.carried import Carried, LegacyError
 from superd.config.legacy.wishes import Wishes
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
@@ -119,7 +119,7 @@ def load(
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
     services = {draft.name: build(draft) for draft in drafts}
     warnings = [
-        *told(main.carried),
+        *_told(main.carried, wishes),
         *checks.warnings(main.place.file, services.values(), drafts),
         *orphans(overrides, services),
     ]
@@ -205,6 +205,15 @@ def _own_or_other(place: Place, content: bytes, wishes: Wishes, *, system: bool)
         return own
     carried = read_foreign(place.file, content, wishes, system=system)
     return own if carried is None else _other(place, carried)
+
+
+def _told(carried: Carried | None, wishes: Wishes) -> Iterable[Fault]:
+    """What is to be said of a file that is another super-server's."""
+    if carried is None:
+        return ()
+    from superd.config.legacy.foreign import told
+
+    return told(carried, wishes)
 
 
 def _other(place: Place, carried: Carried) -> _Document:

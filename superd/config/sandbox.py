@@ -22,6 +22,10 @@ ANY_PORT = (-1,)
 
 ALL_CAPABILITIES = tuple(capability.name for capability in Capability)
 
+WRITABLE = ("-/tmp", "-/var/tmp", "-/dev/shm")
+"""What anybody may write to. With these, and without files in memory (memfd_create), strict has nothing executed or
+mapped that a service wrote by itself."""
+
 KILL = "kill"
 """The ``system_call_error_number`` that ends the program instead."""
 
@@ -157,8 +161,8 @@ _TABLE: Mapping[str, tuple[object, object, object]] = {
     "read_only_paths": ((), (), ()),
     "read_write_paths": ((), (), ()),
     "inaccessible_paths": ((), (), ()),
-    "no_exec_paths": ((), (), ()),
-    "system_call_filter": ((), (), ("@system-service",)),
+    "no_exec_paths": ((), (), WRITABLE),
+    "system_call_filter": ((), (), ("@system-service", "~memfd_create")),
     "system_call_error_number": (KILL, KILL, "EPERM"),
     "restrict_address_families": ((), (), ("AF_UNIX", "AF_INET", "AF_INET6")),
     "restrict_namespaces": (False, False, True),

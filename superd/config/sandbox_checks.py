@@ -8,7 +8,7 @@ from superd.config.drafts import Draft, build_table
 from superd.config.model import Mode, Target
 from superd.config.sandbox import ANY_PORT, Sandbox, effective
 from superd.config.schema import NESTED, SERVICE
-from superd.config.syscall_filter import conflicts, parse_error_number
+from superd.config.syscall_filter import conflicts, parse_error_number, spawner_calls
 from superd.errors import Fault
 
 _TABLE = "sandbox"
@@ -77,9 +77,10 @@ def _dynamic_user(draft: Draft, sandbox: Sandbox) -> Iterator[Fault]:
 def _filter(draft: Draft, sandbox: Sandbox, whole: Sandbox) -> Iterator[Fault]:
     """A filter under which no spawner could start a program."""
     answer = parse_error_number(whole.system_call_error_number or "kill")
-    denied = conflicts(
-        whole.system_call_filter or (), answer, no_new_privileges=bool(whole.no_new_privileges)
+    needed = spawner_calls(
+        no_new_privileges=bool(whole.no_new_privileges), private_pids=bool(whole.private_pids)
     )
+    denied = conflicts(whole.system_call_filter or (), answer, needed)
     if denied:
         problem = f"denies {', '.join(denied[:8])}, without which no program can be started"
         yield _fault(draft, sandbox, "system_call_filter", problem, "leave it out there")

@@ -30,8 +30,9 @@ _ROWS = (
     ("private_network", kinds.BOOLEAN, "",
      "Whether there is no network but a loopback of its own. The socket that a program was given is still the one of "
      "the outside, and could be connected anew; so connect, bind, listen and accept are denied too, and io_uring, "
-     "which goes round that. With tcp_connect_ports connect is allowed to those, and so is bind with tcp_bind_ports. "
-     "With mode = \"wait\" and \"always\" accept is allowed, and listen does nothing."),
+     "which goes round that. So is connect to unix sockets: nothing is said to syslog or to a database. With "
+     "tcp_connect_ports connect is allowed, over TCP to those; with mode = \"wait\" and \"always\" accept and listen "
+     "are."),
     ("private_users", kinds.BOOLEAN, "",
      "Whether there are no users but the service's own and root, which is without power outside."),
     ("private_pids", kinds.BOOLEAN, "",
@@ -63,7 +64,9 @@ _ROWS = (
     ("system_call_filter", sandbox_kinds.SYSTEM_CALLS, "",
      "The system calls that are allowed, by name or as a @group of systemd's; denied with ~ in front. A string may "
      "hold several with blanks between. The first says whether what is not named is denied, the others then add and "
-     "take away. What the spawner needs to start programs is always allowed, fork and execve among it."),
+     "take away. What the spawner needs to start programs is always allowed, fork and execve among it. Programs of "
+     "the machine's other ABIs, as 32-bit ones, end by SIGSYS under this and under every other key that denies system "
+     "calls."),
     ("system_call_error_number", sandbox_kinds.ERROR, "",
      "The error that a denied system call returns, as \"EPERM\"; with \"kill\" the program is ended."),
     ("restrict_address_families", sandbox_kinds.ADDRESS_FAMILIES, "",

@@ -24,25 +24,39 @@ _MAX_ERRNO = 4095
 _NUMBERS = {name: number for number, name in errno.errorcode.items()}
 
 _SPAWNER_CALLS = """
-    clone clone3 execve wait4 kill setsid prctl
+    clone clone3 execve wait4 getrusage kill setsid prctl
     rt_sigaction rt_sigprocmask rt_sigtimedwait rt_sigtimedwait_time64 signalfd4
     epoll_create1 epoll_ctl epoll_pwait epoll_wait poll ppoll ppoll_time64
-    close close_range dup dup2 dup3 fcntl fcntl64 ioctl pipe2 read recvmsg sendmsg write
-    fstat fstat64 fstatat64 lseek _llseek newfstatat statx madvise mremap
+    close close_range dup dup2 dup3 fcntl fcntl64 ioctl pipe2 pread64 read recvmsg sendmsg
+    write fstat fstat64 fstatat64 lseek _llseek newfstatat statx madvise mremap
     getpeername getsockname
 """
 
-SPAWNER_CALLS = members("@default") | frozenset(_SPAWNER_CALLS.split())
-"""What every filter of system calls lets through: the spawner is under it too, and needs these to start programs.
-
-Seen with strace(1), but for the last two: Python looks up the names of a socket that it clears away. So no filter
-can forbid a service to fork and execute. ``execve`` and what a program cannot do without ("@default") are among them
-in systemd as well.
-"""
-
 DROPPING_CALLS = frozenset({"capget", "capset"})
-"""What it needs besides where no_new_privileges is false: CAP_SYS_ADMIN is given up after the filters are in. A group
-that is denied leaves these out."""
+"""What a spawner needs besides where no_new_privileges is false: CAP_SYS_ADMIN is given up after the filters are in.
+A group that is denied leaves these out: nobody who denies "@privileged" means them, which give up and grant nothing."""
+
+_ASKING_OF_PIDS = frozenset({"openat", "pidfd_open"})
+
+
+def spawner_calls(*, no_new_privileges: bool, private_pids: bool) -> frozenset[str]:
+    """What every filter of system calls lets through: the spawner is under it too, and starts programs by these.
+
+    Seen with strace(1), but for the last two of its own: Python looks up the names of a socket that it clears away. So
+    no filter can forbid a service to fork and execute. ``execve`` and what a program cannot do without ("@default")
+    are among them in systemd as well.
+
+    Args:
+        no_new_privileges: the key of that name; where it is false, CAP_SYS_ADMIN is given up after the filters are in.
+        private_pids: the key of that name; before kernel 6.11 only /proc tells what pid a child has outside.
+    """
+    calls = members("@default") | frozenset(_SPAWNER_CALLS.split())
+    return (
+        calls
+        | (_ASKING_OF_PIDS if private_pids else set())
+        | (set() if no_new_privileges else DROPPING_CALLS)
+    )
+
 
 _REPLACEABLE = {"clone3": errno.ENOSYS}
 """Calls that the C library replaces by an older one when they fail so."""
@@ -179,20 +193,17 @@ def merge(strings: Iterable[str]) -> SystemCalls | None:
     return SystemCalls(allow_list, frozenset(allowed), denied, written)
 
 
-def conflicts(
-    strings: Sequence[str], error_number: int = KILL, *, no_new_privileges: bool = True
-) -> list[str]:
+def conflicts(strings: Sequence[str], error_number: int, needed: frozenset[str]) -> list[str]:
     """The system calls that a list denies by name or group, and without which no spawner could start a program.
 
     Args:
         strings: those of ``system_call_filter``.
         error_number: ``system_call_error_number``, as ``parse_error_number`` has it.
-        no_new_privileges: the key of that name.
+        needed: as ``spawner_calls`` has them.
 
     Returns:
         Their names in order; to be refused with the advice to leave them out.
     """
-    needed = SPAWNER_CALLS if no_new_privileges else SPAWNER_CALLS | DROPPING_CALLS
     last: dict[str, Item] = {}
     for text in strings:
         for item in parse_filter_string(text):
@@ -201,8 +212,7 @@ def conflicts(
     for name in sorted(needed & last.keys()):
         item = last[name]
         answer = error_number if item.answer is None else item.answer
-        if name in DROPPING_CALLS and item.text.startswith("@"):
-            continue  # nobody who denies "@privileged" means that one
-        if item.denied and _REPLACEABLE.get(name) != answer:
+        left_out = name in DROPPING_CALLS and item.text.startswith("@")
+        if item.denied and not left_out and _REPLACEABLE.get(name) != answer:
             found.append(name)
     return found

@@ -23,11 +23,11 @@ from superd.config.sandbox_values import allowed_namespaces, families
 from superd.config.syscall_filter import (
     DROPPING_CALLS,
     KILL,
-    SPAWNER_CALLS,
     SystemCalls,
     conflicts,
     merge,
     parse_error_number,
+    spawner_calls,
 )
 from superd.config.syscall_names import KNOWN
 from superd.kernel import filter_rules as rules
@@ -116,13 +116,9 @@ def plan(sandbox: Sandbox, facts: Facts) -> tuple[Filter, ...]:
     restrictions = settle(_restrictions(sandbox, facts))
     if restrictions:
         found.append(Filter(seccomp.ALLOW, restrictions))
-    strings = sandbox.system_call_filter or ()
-    calls = merge(strings)
+    calls = merge(sandbox.system_call_filter or ())
     if calls is not None:
-        answer = parse_error_number(sandbox.system_call_error_number or "kill")
-        no_new_privileges = bool(sandbox.no_new_privileges)
-        _refuse_conflicts(strings, answer, no_new_privileges)
-        found.append(_filter_of(calls, answer, no_new_privileges))
+        found.append(_system_call_filter(sandbox, calls))
     return tuple(found)
 
 
@@ -185,13 +181,18 @@ def settle(found: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(rule for rule in distinct if not rule.conditions or rule.syscall not in whole)
 
 
-def _refuse_conflicts(strings: Iterable[str], answer: int, no_new_privileges: bool) -> None:
-    needed = conflicts(tuple(strings), answer, no_new_privileges=no_new_privileges)
-    if needed:
-        raise SeccompError(f"system_call_filter denies {', '.join(needed)}, which a spawner needs")
+def _system_call_filter(sandbox: Sandbox, calls: SystemCalls) -> Filter:
+    answer = parse_error_number(sandbox.system_call_error_number or "kill")
+    needed = spawner_calls(
+        no_new_privileges=bool(sandbox.no_new_privileges), private_pids=bool(sandbox.private_pids)
+    )
+    denied = conflicts(sandbox.system_call_filter or (), answer, needed)
+    if denied:
+        raise SeccompError(f"system_call_filter denies {', '.join(denied)}, which a spawner needs")
+    return _filter_of(calls, answer, needed)
 
 
-def _filter_of(calls: SystemCalls, answer: int, no_new_privileges: bool) -> Filter:
+def _filter_of(calls: SystemCalls, answer: int, needed: frozenset[str]) -> Filter:
     """``system_call_filter``, as a filter.
 
     An allow list answers what is forbidden as the administrator says, and what nobody has heard of yet with ENOSYS,
@@ -205,15 +206,15 @@ def _filter_of(calls: SystemCalls, answer: int, no_new_privileges: bool) -> Filt
     def is_optional(name: str) -> bool:
         return name not in calls.written
 
-    dropping = frozenset() if no_new_privileges else DROPPING_CALLS
     if not calls.allow_list:
-        denied = sorted((name, number) for name, number in calls.denied.items() if name not in dropping)
+        left_out = needed & DROPPING_CALLS
+        denied = sorted((name, number) for name, number in calls.denied.items() if name not in left_out)
         return Filter(
             seccomp.ALLOW,
             tuple(Rule(name, action(number), optional=is_optional(name)) for name, number in denied),
         )
     missing = seccomp.fail_with(errno.ENOSYS)
-    allowed = calls.allowed | SPAWNER_CALLS | dropping
+    allowed = calls.allowed | needed
     answers = {name: action(calls.denied.get(name)) for name in sorted(KNOWN - allowed)}
     return Filter(
         missing,

@@ -139,7 +139,7 @@ def prove(identity: Identity, rights: Rights) -> None:
 def finish(identity: Identity, rights: Rights) -> None:
     """Give up what was kept until now, if anything was, and prove that it is gone.
 
-    Asks the kernel by capget and capset alone, which filters then let through (``DROPPING_CALLS``).
+    Asks the kernel by capget and capset alone, which filters then let through (``spawner_calls``).
 
     Raises:
         PrivilegeError: something is left; end the process.

@@ -18,6 +18,7 @@ from superd.kernel.namespaces import children_in_new_pids
 from superd.kernel.sockopts import refuse_descriptors
 from superd.master.births import fork
 from superd.master.loop import Loop
+from superd.master.orphans import Orphans
 from superd.master.sandboxes import lacking_features
 from superd.master.services import Managed, Spawner
 from superd.policy.outcome import status_word
@@ -38,6 +39,7 @@ class Spawners:
         soft_nofile: the limit on descriptors it was started with.
         tell: sends a message to the acceptor.
         warn: logs (service, what happened).
+        is_acceptor: whether a pid is the acceptor's.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Spawners:
         soft_nofile: int,
         tell: Callable[..., None],
         warn: Callable[[Managed, str], None],
+        is_acceptor: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._loop = loop
         self._life = life
@@ -56,6 +59,7 @@ class Spawners:
         self._tell = tell
         self._warn = warn
         self._by_pid: dict[int, tuple[Managed, Spawner]] = {}
+        self._orphans = Orphans(loop, lambda pid: pid in self._by_pid or is_acceptor(pid))
 
     def __len__(self) -> int:
         return len(self._by_pid)
@@ -175,6 +179,8 @@ class Spawners:
         expected = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
         reason = "" if expected and not spawner.reason else spawner.reason or _describe(status)
         if reason:
+            if managed.identity is not None:
+                self._orphans.spawner_died(managed.service, managed.identity.uid)
             self._warn(managed, f"its spawner (pid {pid}) {'failed: ' if spawner.reason else ''}{reason}")
         self._tell(SpawnerDown(managed.id, spawner.number, reason))
         return True

@@ -15,7 +15,7 @@ from collections import deque
 from attrs import frozen
 
 from superd.kernel.namespaces import OuterPids
-from superd.spawner.strays import Strays
+from superd.policy.strays import Strays
 from superd.wire.messages import MAX_BATCH, MAX_EVENTS, Ended, Event, Failed, Known, Peer, Report, Started
 
 PATIENCE_S = 0.004

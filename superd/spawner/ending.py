@@ -11,8 +11,8 @@ from contextlib import suppress
 from superd.config.model import INFINITY, Service
 from superd.kernel import linux
 from superd.kernel.offspring import open_children, open_proc, read_children
+from superd.policy.strays import Strays
 from superd.spawner.children import Children
-from superd.spawner.strays import Strays
 
 LONGEST_WAIT_S = 3600.0
 """For a child of an unbounded ``timeout_stop``: sigtimedwait(2) knows no infinity."""

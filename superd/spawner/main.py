@@ -92,9 +92,9 @@ def _take_place(birth: Birth, parent: int) -> tuple[dict[bytes, bytes], Adoption
     from_file = _read_environment_file(service.environment_file)
     facts = place.facts
     sandbox.enclose(place)
-    proc = adoption_wants(service)
+    adoption = adopt(service, adoption_wants(service))
     sandbox.settle(place, facts, parent)
-    return base_environment(service, identity, birth.caller, from_file), adopt(service, proc)
+    return base_environment(service, identity, birth.caller, from_file), adoption
 
 
 @contextlib.contextmanager

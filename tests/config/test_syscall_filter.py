@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from superd.config.findings import RejectedError
 from superd.config.syscall_filter import (
     KILL,
-    SPAWNER_CALLS,
     SystemCalls,
     conflicts,
     merge,
     parse_error_number,
     parse_filter_string,
+    spawner_calls,
 )
 from superd.config.syscall_groups import GROUPS, members
 from superd.config.syscall_names import KNOWN
 
 DEFAULT = members("@default")
+NEEDED = spawner_calls(no_new_privileges=True, private_pids=False)
 
 
 def merged(*strings: str) -> SystemCalls:
@@ -138,7 +139,7 @@ def test_every_mistake_of_a_string_is_told() -> None:
         (["~execve"], ["execve"]),
         (["~execve", "execve"], []),
         (["read", "~execve"], ["execve"]),
-        (["~@process"], ["clone", "clone3", "kill", "prctl", "wait4"]),
+        (["~@process"], ["clone", "clone3", "getrusage", "kill", "prctl", "wait4"]),
         (["~@ipc"], ["pipe2"]),
         (["~clone3"], ["clone3"]),
         (["~clone3:ENOSYS"], []),
@@ -146,21 +147,25 @@ def test_every_mistake_of_a_string_is_told() -> None:
     ],
 )
 def test_a_filter_that_would_stop_the_spawner_is_told(strings: list[str], found: list[str]) -> None:
-    assert conflicts(strings) == found
+    assert conflicts(strings, KILL, NEEDED) == found
 
 
 def test_the_general_errno_counts_for_what_can_be_replaced() -> None:
-    assert conflicts(["~clone3"], errno.ENOSYS) == []
-    assert conflicts(["~clone3:EPERM"], errno.ENOSYS) == ["clone3"]
+    assert conflicts(["~clone3"], errno.ENOSYS, NEEDED) == []
+    assert conflicts(["~clone3:EPERM"], errno.ENOSYS, NEEDED) == ["clone3"]
 
 
-def test_without_no_new_privileges_capabilities_are_dropped_under_the_filter() -> None:
-    assert conflicts(["~@privileged"], no_new_privileges=False) == []
-    assert conflicts(["~capset"], no_new_privileges=False) == ["capset"]
+def test_more_is_needed_with_some_keys() -> None:
+    """Capabilities are given up under the filter; the pids that the log has are looked up there."""
+    dropping = spawner_calls(no_new_privileges=False, private_pids=False)
+    assert conflicts(["~capset"], KILL, dropping) == ["capset"]
+    assert conflicts(["~@privileged"], KILL, dropping) == []
+    asking = spawner_calls(no_new_privileges=True, private_pids=True)
+    assert conflicts(["~openat pidfd_open openat2"], KILL, asking) == ["openat", "pidfd_open"]
 
 
 def test_what_the_spawner_needs_exists() -> None:
-    assert KNOWN >= SPAWNER_CALLS
+    assert spawner_calls(no_new_privileges=False, private_pids=True) <= KNOWN
 
 
 # --- any list at all ---
@@ -192,8 +197,8 @@ def test_the_last_word_about_a_system_call_counts(strings: list[str]) -> None:
 @settings(deadline=None)
 def test_no_conflict_means_that_the_spawner_is_let_through(strings: list[str]) -> None:
     calls = merge(strings)
-    if calls is not None and not conflicts(strings):
-        assert not SPAWNER_CALLS & calls.denied.keys()
+    if calls is not None and not conflicts(strings, KILL, NEEDED):
+        assert not NEEDED & calls.denied.keys()
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=40))

@@ -23,7 +23,7 @@ from kernel_child import in_child, needs_root
 from superd.config.model import Mode
 from superd.config.sandbox import Profile, Sandbox, effective
 from superd.config.sandbox_values import FAMILIES, NAMESPACES
-from superd.config.syscall_filter import SPAWNER_CALLS
+from superd.config.syscall_filter import spawner_calls
 from superd.config.syscall_groups import GROUPS
 from superd.config.syscall_names import KNOWN
 from superd.config.targets import parse_target
@@ -32,6 +32,7 @@ from superd.kernel.filters import Facts, plan, settle
 from superd.kernel.seccomp import ALLOW, KILL, Filter, Foreign, Rule, SeccompError, equals, fail_with
 
 USER = Facts(root=False)
+NEEDED = spawner_calls(no_new_privileges=True, private_pids=False)
 
 
 def allow_list(*strings: str, **keys: Any) -> Filter:
@@ -96,7 +97,7 @@ def test_an_allow_list_of_missing_calls_needs_no_rules_for_them() -> None:
 
 def test_what_a_spawner_needs_is_in_every_allow_list() -> None:
     found = verdicts(allow_list("uname"))
-    assert {name for name in found if found[name] == ALLOW} == SPAWNER_CALLS | {"uname"}
+    assert {name for name in found if found[name] == ALLOW} == NEEDED | {"uname"}
     privileged = verdicts(allow_list("uname", no_new_privileges=False))
     assert (found["capset"], privileged["capset"]) == (KILL, ALLOW)
 
@@ -191,7 +192,7 @@ def test_any_sandbox_comes_to_filters_that_libseccomp_takes(keys: dict[str, Any]
         assert len(set(cases)) == len(cases)
     for one in wanted[1:]:
         denied = {rule.syscall for rule in one.rules if not rule.conditions and rule.action != ALLOW}
-        assert not denied & SPAWNER_CALLS - {"clone3"}
+        assert not denied & NEEDED - {"clone3"}
 
 
 # --- a spawner under its filters ---

@@ -46,7 +46,7 @@ def settled(wanted: Place) -> tuple[int, int, int]:
         {"system_call_filter": ("@system-service", "~@privileged @resources")},
         {"system_call_filter": ("~@setuid @privileged",)},
         {"system_call_filter": ("~@setuid @privileged",), "system_call_error_number": "0"},
-        {"system_call_filter": ("~@setuid",), "no_new_privileges": False},
+        {"system_call_filter": ("~@setuid @privileged",), "no_new_privileges": False},
     ],
     ids=str,
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
 from attrs import Factory, frozen
 
-from superd.config.places import CONFIG_FILE
 from superd.config.schema import OF_SERVICE, SERVICE
 from superd.errors import Fault, SuperdError
 
@@ -22,9 +20,6 @@ class Fate(StrEnum):
     NOTED = "noted"  # carried, and superd does it differently from the old daemon
     NOT_CARRIED = "not carried"  # it was in force, and superd has nothing like it
     FAULT = "fault"  # it meant nothing to the old daemon either, or superd cannot use it
-
-
-_TOLD = (Fate.FAULT, Fate.NOT_CARRIED)
 
 
 class LegacyError(SuperdError):
@@ -172,17 +167,3 @@ def nested(keys: Tables) -> dict[str, object]:
         else:
             found[name] = value
     return found
-
-
-def told(carried: Carried | None) -> Iterator[Fault]:
-    """Warnings: whose file it is and how it is converted, and each line that makes no service."""
-    if carried is None:
-        return
-    files = " ".join(map(shlex.quote, carried.files[:1]))
-    remedy = f"convert it with: superctl import -o {CONFIG_FILE} {files}"
-    yield Fault(carried.files[0], "", f"read as {carried.dialect} reads it", remedy)
-    for remark in carried.remarks:
-        if remark.fate in _TOLD:
-            yield Fault(
-                str(remark.origin), "", f"{remark.fate}: {remark.reason}", service=remark.service or None
-            )

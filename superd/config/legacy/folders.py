@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from superd.config.legacy.carried import LegacyError
+
+MAX_FILES = 10_000
+"""Of one folder."""
+
 LEFTOVERS = (
     "~",
     ".bak",
@@ -18,6 +23,22 @@ LEFTOVERS = (
     ".swp",
 )
 """How names end that editors and packages leave behind. GNU inetd reads those too, and so serves twice."""
+
+
+def entries(folder: str) -> Sequence[str]:
+    """The names in a folder.
+
+    Raises:
+        LegacyError: it cannot be read.
+    """
+    try:
+        names = os.listdir(folder)
+    except (OSError, ValueError) as error:
+        told = os.strerror(error.errno or 0).lower() if isinstance(error, OSError) else "not a path"
+        raise LegacyError(folder, told, "check the path") from None
+    if len(names) > MAX_FILES:
+        raise LegacyError(folder, f"more than {MAX_FILES} files", "name the files")
+    return names
 
 
 def sorted_out(folder: str, names: Sequence[str]) -> tuple[list[str], list[str]]:

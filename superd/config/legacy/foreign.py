@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from attrs import evolve, field, mutable
@@ -12,12 +13,16 @@ from superd.config.files import read_trusted_bytes
 from superd.config.findings import RejectedError, findings_of
 from superd.config.legacy.carried import Carried, Fate, LegacyError, Origin, Remark
 from superd.config.legacy.detect import detect, importable
-from superd.config.legacy.folders import sorted_out
+from superd.config.legacy.folders import entries, sorted_out
 from superd.config.legacy.importers import IMPORTERS, read_all
 from superd.config.legacy.inetd.dialects import DIALECTS
-from superd.config.legacy.surroundings import Surroundings, entries, no_addresses, this_machine
+from superd.config.legacy.report import shown
+from superd.config.legacy.surroundings import Surroundings, no_addresses, this_machine
 from superd.config.legacy.wishes import Wishes
+from superd.config.places import CONFIG_FILE
+from superd.errors import Fault
 
+_TOLD = (Fate.FAULT, Fate.NOT_CARRIED)
 _LEFT_OVER = "not read, since an editor or a package left it behind; name it if it is meant"
 
 
@@ -116,8 +121,21 @@ def _surroundings(*, system: bool) -> Surroundings:
             found = findings_of(error)[0]
             raise LegacyError(path, found.problem, found.remedy) from None
 
-    return this_machine(read) if system else Surroundings(read, entries, _any_port, no_addresses, None)
+    return (
+        this_machine(read, entries) if system else Surroundings(read, entries, _any_port, no_addresses, None)
+    )
 
 
 def _any_port(name: str, transport: Literal["tcp", "udp"]) -> int | None:
     return 0
+
+
+def told(carried: Carried, wishes: Wishes) -> Iterator[Fault]:
+    """Warnings: whose file it is and how it is converted, and each line that makes no service."""
+    named = wishes.files or (*carried.files[:1], *filter(os.path.exists, wishes.beside))
+    remedy = f"convert it with: superctl import -o {CONFIG_FILE} {' '.join(map(shlex.quote, named))}"
+    yield Fault(carried.files[0], "", f"read as {carried.dialect} reads it", remedy)
+    for remark in carried.remarks:
+        if remark.fate in _TOLD:
+            reason = shown(f"{remark.fate}: {remark.reason}")
+            yield Fault(shown(str(remark.origin)), "", reason, service=remark.service or None)

@@ -15,7 +15,7 @@ from superd.config.legacy.fitting import fit
 from superd.config.legacy.inetd import read_inetd
 from superd.config.legacy.inetd.dialects import DIALECTS
 from superd.config.legacy.joining import join
-from superd.config.legacy.surroundings import Surroundings
+from superd.config.legacy.surroundings import Surroundings, asked_of_few
 from superd.config.legacy.systemd import read_unit
 from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.xinetd import read_xinetd
@@ -76,11 +76,12 @@ def read_all(files: Mapping[str, bytes], surroundings: Surroundings, wishes: Wis
 
 
 def _knowing(surroundings: Surroundings) -> Surroundings:
-    """The same machine, asked once for each port and each host."""
+    """The same machine, asked once for each port, host and user."""
     return evolve(
         surroundings,
         lookup_port=functools.cache(surroundings.lookup_port),
-        lookup_host=functools.cache(surroundings.lookup_host),
+        lookup_host=asked_of_few(surroundings.lookup_host),
+        is_user=surroundings.is_user and functools.cache(surroundings.is_user),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import socket
 from collections.abc import Callable, Sequence
@@ -12,16 +11,15 @@ from typing import Literal
 from attrs import frozen
 
 from superd.config.addresses import LookupPort
-from superd.config.files import MAX_BYTES
-from superd.config.legacy.carried import LegacyError
+from superd.config.legacy.guarded import GuardedFiles
 
 LookupHost = Callable[[str], Sequence[str]]
 """The numeric addresses of a host name; none when it has none, or nobody may ask."""
 
 _HOSTS = "/etc/hosts"
 
-MAX_FILES = 10_000
-"""Of one folder."""
+MAX_HOSTS = 256
+"""Names of hosts that are looked up."""
 
 
 @frozen
@@ -43,51 +41,22 @@ class Surroundings:
     is_user: Callable[[str], bool] | None
 
 
-def this_machine(read: Callable[[str], bytes] | None = None, *, ask_network: bool = False) -> Surroundings:
+def this_machine(
+    read: Callable[[str], bytes] | None = None,
+    list_folder: Callable[[str], Sequence[str]] | None = None,
+    *,
+    ask_network: bool = False,
+) -> Surroundings:
     """The machine superd runs on.
 
     Args:
-        read: how files are read; plainly unless given.
+        read: how files are read; as ``GuardedFiles`` does it unless given.
+        list_folder: how folders are; the same.
         ask_network: whether a name server may be asked for hosts; else /etc/hosts alone is.
     """
     lookup_host = addresses_of if ask_network else addresses_in_hosts
-    return Surroundings(read or read_plain, entries, port_of, lookup_host, is_user)
-
-
-def read_plain(path: str) -> bytes:
-    """The content of a file.
-
-    Raises:
-        LegacyError: it cannot be read, or is too large.
-    """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-    if len(content) > MAX_BYTES:
-        raise LegacyError(path, "larger than 16 MiB", "split it")
-    return content
-
-
-def entries(folder: str) -> Sequence[str]:
-    """The names in a folder.
-
-    Raises:
-        LegacyError: it cannot be read.
-    """
-    try:
-        names = os.listdir(folder)
-    except (OSError, ValueError) as error:
-        raise _unreadable(folder, error) from None
-    if len(names) > MAX_FILES:
-        raise LegacyError(folder, f"more than {MAX_FILES} files", "name the files")
-    return names
-
-
-def _unreadable(path: str, error: OSError | ValueError) -> LegacyError:
-    told = os.strerror(error.errno or 0).lower() if isinstance(error, OSError) else "not a path"
-    return LegacyError(path, told, "check the path")
+    files = GuardedFiles()
+    return Surroundings(read or files.read, list_folder or files.entries, port_of, lookup_host, is_user)
 
 
 def port_of(name: str, transport: Literal["tcp", "udp"]) -> int | None:
@@ -105,6 +74,18 @@ def is_user(name: str) -> bool:
     except (KeyError, ValueError):
         return False
     return True
+
+
+def asked_of_few(lookup_host: LookupHost) -> LookupHost:
+    """The same for the first ``MAX_HOSTS`` names; no file makes anybody wait for thousands of name servers."""
+    known: dict[str, Sequence[str]] = {}
+
+    def ask(host: str) -> Sequence[str]:
+        if host not in known and len(known) < MAX_HOSTS:
+            known[host] = lookup_host(host)
+        return known.get(host, ())
+
+    return ask
 
 
 def addresses_of(host: str) -> Sequence[str]:

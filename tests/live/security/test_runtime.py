@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
-from harness import Superd, exchange, is_alive, stat_fields, wait_until, written
+from clients import connect
+from harness import Superd, descendants, exchange, is_alive, stat_fields, wait_until, written
 
 pytestmark = pytest.mark.live
 
@@ -46,10 +49,14 @@ HIDING = """
 
 def service(address: str, folder: Path) -> str:
     program = written(folder / "hiding", HIDING)
+    return of_program(address, [sys.executable, "-I", "-S", str(program)])
+
+
+def of_program(address: str, command: list[str]) -> str:
     return f"""
         [services.hiding]
         listen = ["tcp://{address}:7"]
-        exec = ["{sys.executable}", "-I", "-S", "{program}"]
+        exec = {json.dumps(command)}
         user = "daemon"
         runtime_max = "2s"
         timeout_stop = "100ms"
@@ -63,6 +70,32 @@ def test_a_process_that_left_its_session_ends_when_its_childs_time_is_over(
     with Superd(service(address, folder)):
         pid, session = map(int, exchange(address, 7, how.encode() + b"\n").split())
         assert session == pid, "out of reach of a signal to the session of the child"
+        wait_until(lambda: not is_alive(pid), "it to be ended")
+
+
+@pytest.mark.parametrize("how", ["behind", "twice"])
+def test_nor_does_one_in_a_pid_namespace(address: str, how: str) -> None:
+    """Whose numbers the spawner signals, which is its init."""
+    command = [sys.executable, "-I", "-S", "-c", f"exec({textwrap.dedent(HIDING)!r})"]
+    config = of_program(address, command) + '    [services.hiding.sandbox]\n    profile = "strict"\n'
+    with Superd(config) as superd, connect(address) as client:
+        client.sendall(how.encode() + b"\n")
+        assert client.recv(100).split()
+        (spawner,) = superd.spawners("hiding")
+        wait_until(lambda: not descendants(spawner), "all of them to be ended")
+        assert is_alive(spawner)
+
+
+@pytest.mark.parametrize("how", ["behind", "twice"])
+def test_nobody_gains_time_by_killing_the_spawner_that_counts_it(
+    address: str, folder: Path, how: str
+) -> None:
+    config = service(address, folder)
+    with Superd(config) as superd, connect(address) as client:
+        client.sendall(how.encode() + b"\n")
+        pid = int(client.recv(100).split()[0])
+        for spawner in superd.spawners("hiding"):
+            os.kill(spawner, signal.SIGKILL)
         wait_until(lambda: not is_alive(pid), "it to be ended")
 
 

@@ -68,7 +68,7 @@ def read_definition(text: str, start: int) -> tuple[list[Token], int]:
         EntryError: it has no end.
     """
     tokens: list[Token] = []
-    position = start
+    position = start if text.find(";", start) >= 0 else len(text)
     while match := _TOKEN.match(text, position):
         position = match.end()
         if match["mark"] == ";":

@@ -21,7 +21,10 @@ _OFF = re.compile(r"#(?:<off>#|#)[ \t]*(?P<rest>\S.*)")
 _INCLUDE = re.compile(r"\.include[ \t]+[\"'](?P<glob>[^\"']+)[\"'][ \t]*")
 _TRAILING = re.compile(r"[ \t]#")
 _MAX_DEPTH = 16
-_MAX_DEFINITION = 500  # lines
+MAX_FILES = 2_000
+"""Read in all, those included."""
+
+_MAX_DEFINITION = 100  # lines
 
 
 @mutable
@@ -186,7 +189,10 @@ class Pages:
         folder, name = os.path.split(os.path.join(os.path.dirname(origin.file), pattern))
         try:
             names = sorted(self.surroundings.entries(folder or "."))
-            found = [os.path.join(folder, entry) for entry in names if fnmatch.fnmatchcase(entry, name)]
+            fitting = [entry for entry in names if fnmatch.fnmatchcase(entry, name)]
+            found = [os.path.normpath(os.path.join(folder, entry)) for entry in fitting]
+            if len(self.files) + len(found) > MAX_FILES:
+                raise LegacyError(origin.file, f"more than {MAX_FILES} files in all", "include fewer")
             for path in found:
                 if path in (*self.trail, origin.file) or len(self.trail) >= _MAX_DEPTH:
                     raise LegacyError(path, "includes itself", "break the circle")

@@ -90,8 +90,13 @@ class _Making:
         owners = {unit.key: one for one in found if one.entry.enabled for unit in one.units}
         kept = []
         for one in found:
-            units = [unit for unit in one.units if not one.entry.enabled or owners[unit.key] is one]
-            lost = [owners[unit.key].entry.origin.line for unit in one.units if unit not in units]
+            losses = [one.entry.enabled and owners[unit.key] is not one for unit in one.units]
+            units = [unit for unit, is_lost in zip(one.units, losses, strict=True) if not is_lost]
+            lost = [
+                owners[unit.key].entry.origin.line
+                for unit, is_lost in zip(one.units, losses, strict=True)
+                if is_lost
+            ]
             if lost and not units:
                 reason = f"line {lost[0]} says something else for the same port, and the last line counted"
                 self.remarks.append(Remark(one.entry.origin, Fate.NOT_CARRIED, reason))

@@ -22,6 +22,9 @@ from superd.config.legacy.xinetd.values import BadValueError
 COPIED = ("only_from", "no_access", "passenv", "log_on_success", "log_on_failure")
 """What a service has from defaults at the moment it begins."""
 
+MAX_ITEMS = 10_000
+"""Of a list; each line that adds to it looks through all of them."""
+
 _BANNERS = ("banner", "banner_success", "banner_fail")
 
 
@@ -213,6 +216,9 @@ class _Taker:
         """What a set holds after a line. In defaults = adds, as += does."""
         operator = "+=" if self._in_defaults and setting.operator == "=" else setting.operator
         before = self._held[row.name].reading.items if row.name in self._held else ()
+        if operator == "+=" and len(before) > MAX_ITEMS:
+            self._reject(setting, row, f"more than {MAX_ITEMS} values")
+            return self._held[row.name].reading
         if operator == "=":
             items = reading.items
         elif operator == "+=":

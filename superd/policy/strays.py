@@ -60,7 +60,7 @@ class Strays:
             return None
         return self._looked + min(LONGEST_S, max(SHORTEST_S, self.runtime_max_s / SHARE))
 
-    def look(self, now: float, strays: list[int], oldest_living: float) -> list[tuple[int, int]]:
+    def look(self, now: float, strays: list[int], oldest_living: float = math.inf) -> list[tuple[int, int]]:
         """Take notice of what there is.
 
         Args:

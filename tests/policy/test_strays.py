@@ -8,7 +8,7 @@ import signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superd.spawner.strays import LONGEST_S, SHORTEST_S, Strays
+from superd.policy.strays import LONGEST_S, SHORTEST_S, Strays
 
 TERM, KILL = int(signal.SIGTERM), int(signal.SIGKILL)
 
