@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from superd.config import kinds, sandbox_kinds
-from superd.config.keys import EXEC, Key
+from superd.config.keys import CHILDREN, Key
 from superd.config.sandbox import Profile, ProtectHome, ProtectProc, ProtectSystem
 
 _ROWS = (
@@ -107,5 +107,5 @@ _ROWS = (
 )  # fmt: skip
 
 SANDBOX = tuple(
-    Key("sandbox", name, name, kind, default, meaning, (EXEC,)) for name, kind, default, meaning in _ROWS
+    Key("sandbox", name, name, kind, default, meaning, (CHILDREN,)) for name, kind, default, meaning in _ROWS
 )
