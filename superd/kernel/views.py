@@ -143,6 +143,8 @@ class View:
             SuperdError: one cannot be done; names its key and path.
         """
         for step in wanted:
+            if step.do is Do.PROC and self._root:
+                self._do(step, "/proc")  # where this process looks itself up until it changes its root
             path = self._find(step)
             if path is None:
                 continue
