@@ -61,7 +61,7 @@ def service(address: str, program: Path, keys: str = "", sandbox: str = "", argu
         ("", "private_pids = true"),
         ('runtime_max = "1h"', "private_pids = true"),
         ("", "no_new_privileges = false"),
-        ("", 'profile = "strict"\nprivate_tmp = false'),
+        ("", 'profile = "strict"\nprivate_tmp = false\nno_exec_paths = []'),  # the program lies in /tmp
         ('standard_error = "null"', 'profile = "none"'),
     ],
 )
