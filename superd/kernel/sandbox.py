@@ -82,7 +82,7 @@ def enclose(place: Place) -> None:
     """
     sandbox = place.sandbox
     if place.wants(Feature.CGROUP):
-        cgroups.enter(place.service.name, sandbox)
+        cgroups.enter(place.service.name, sandbox, cgroups.own_group())
     if place.wants(Feature.NETWORK_NAMESPACE):
         namespaces.unshare(namespaces.CLONE_NEWNET)
         namespaces.raise_loopback()

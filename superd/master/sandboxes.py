@@ -34,7 +34,7 @@ def lacking_features(service: Service, sandbox: Sandbox) -> frozenset[Feature]:
 def _reason(feature: Feature, sandbox: Sandbox) -> str:
     reason = lacks(feature)
     if not reason and feature is Feature.CGROUP:
-        return cgroups.problem(sandbox)
+        return cgroups.problem(sandbox, cgroups.own_group())
     names_ports = (sandbox.tcp_bind_ports, sandbox.tcp_connect_ports) != (ANY_PORT, ANY_PORT)
     if not reason and feature is Feature.LANDLOCK and names_ports and landlock.abi() < landlock.NET_ABI:
         return f"Landlock of this kernel knows no ports (ABI {landlock.abi()}; kernel 6.7 has {landlock.NET_ABI})"
