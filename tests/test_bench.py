@@ -24,7 +24,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_list_names_the_scenarios_and_peers() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
-    scenarios = ("nowait", "latency", "sandbox", "flood", "policy", "forward")
+    scenarios = ("nowait", "latency", "sandbox", "flood", "policy", "forward", "handler")
     peers = ("superd", "haproxy", "xinetd", "xinetd-bwrap", "xinetd-cps", "tcpserver")
     for words in (*(f"scenario {name}:" for name in scenarios), *(f"peer {name}:" for name in peers)):
         assert words in done.stdout
