@@ -12,8 +12,10 @@ from superd.config.keys import Key
 from superd.config.prose import CHILD, HEAD, TAIL
 from superd.config.prose_builtins import BUILTINS
 from superd.config.prose_forward import FORWARDS
+from superd.config.prose_grants import GRANTS_INTRO
 from superd.config.prose_policy import DECISIONS, INTROS
 from superd.config.schema import LIMIT_PREFIX, NESTED, SERVICE, TABLES
+from superd.config.schema_grants import GRANT
 from superd.policy.reason import MEANINGS, Reason
 
 EXAMPLE = """\
@@ -94,6 +96,7 @@ def _sections() -> Iterator[str]:
     yield _section("RESOURCES OF A CHILD", _RESOURCES_INTRO, resources)
     for nested in NESTED:
         yield _section(nested.title, INTROS.get(nested.name, ""), TABLES[nested.name].values())
+    yield _section("GRANTS", GRANTS_INTRO, TABLES[GRANT].values())
 
 
 def _section(title: str, intro: str, keys: Iterable[Key]) -> str:

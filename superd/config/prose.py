@@ -34,6 +34,9 @@ Its name has up to 64 letters, digits and
 .Ql _.@+- ,
 a letter or digit first.
 @TABLES@
+.It Ic [[grants]]
+Ports that users may bind by themselves, once for each grant; see
+.Sx GRANTS .
 .It Ic [override. Ns Ar NAME Ns Ic \&]
 Any key of that service once more, and above it; see
 .Sx Precedence .
