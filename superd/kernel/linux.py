@@ -34,6 +34,7 @@ _PR_GET_CHILD_SUBREAPER = 37
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_GET_NO_NEW_PRIVS = 39
 _PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_RAISE = 2
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _TASK_COMM_BYTES = 16  # include/linux/sched.h TASK_COMM_LEN, the NUL included
@@ -202,6 +203,11 @@ def capbset_drop(capability: int) -> None:
 def ambient_clear() -> None:
     """Empty the ambient set (kernel 4.3)."""
     _prctl("PR_CAP_AMBIENT_CLEAR_ALL", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def ambient_raise(capability: int) -> None:
+    """Have a capability that is permitted and inheritable survive execve (kernel 4.3)."""
+    _prctl("PR_CAP_AMBIENT_RAISE", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
 
 
 def set_keepcaps(keep: bool) -> None:

@@ -75,6 +75,48 @@ def verify_dropped(identity: Identity, *, from_root: bool = True) -> None:
     _verify_no_way_back(identity)
 
 
+def drop_all_but(identity: Identity, capability: int) -> None:
+    """As ``drop_for_good``, but with one capability that survives the next exec too (ambient). Only for root.
+
+    Raises:
+        PrivilegeError: a step failed or the proof did; end the process.
+    """
+    mask = 1 << capability
+    try:
+        linux.ambient_clear()
+        _empty_bounding_set(but=mask)
+        linux.set_keepcaps(True)
+        _set_ids(identity)
+        linux.set_keepcaps(False)
+        linux.capset(linux.Capabilities(mask, mask, mask))
+        linux.ambient_raise(capability)
+        linux.set_no_new_privs()
+    except OSError as error:
+        raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
+
+
+def verify_all_but(identity: Identity, capability: int) -> None:
+    """After exec: let the one capability go no further, and prove that there is no other.
+
+    Raises:
+        PrivilegeError: it is not there, or something else is; end the process.
+    """
+    mask = 1 << capability
+    try:
+        linux.ambient_clear()
+        linux.capset(linux.Capabilities(mask, mask, 0))
+    except OSError as error:
+        raise PrivilegeError(f"the one capability that is needed is missing: {error.strerror}") from error
+    _verify_ids(identity)
+    if linux.capget() != linux.Capabilities(mask, mask, 0):
+        raise PrivilegeError(f"{identity.user} holds {linux.capget()} instead of {mask:#x}")
+    if linux.bounding_set() & ~mask:
+        raise PrivilegeError(f"the bounding set still holds {linux.bounding_set():#x}")
+    if not linux.get_no_new_privs():
+        raise PrivilegeError("no_new_privs is not set")
+    _verify_no_way_back(identity)
+
+
 def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: bool) -> None:
     """Say what is wrong while nothing has changed yet, clearer than the kernel's EPERM would."""
     if keep_capabilities and identity.uid != 0:
@@ -89,10 +131,10 @@ def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: boo
         raise PrivilegeError(f"only root can change the groups of {identity.user}: leave user and groups out")
 
 
-def _empty_bounding_set() -> None:
-    """Drop what is there: containers start with less, and may then lack CAP_SETPCAP without harm."""
+def _empty_bounding_set(but: int = 0) -> None:
+    """Drop what is there, ``but`` some: containers start with less, and may then lack CAP_SETPCAP without harm."""
     for capability in range(linux.LAST_CAP + 1):
-        if linux.capbset_read(capability):
+        if linux.capbset_read(capability) and not but >> capability & 1:
             linux.capbset_drop(capability)
 
 

@@ -25,6 +25,7 @@ from superd.kernel.notify import Notifier
 from superd.log import EventName, Level, Logger
 from superd.master.acceptor import AcceptorKeeper
 from superd.master.births import BirthError
+from superd.master.grants import Grants
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
 from superd.master.outside import ControlSocket, Log, control_groups, settings_message
@@ -108,6 +109,13 @@ class Master:
         self._registry = Registry(
             self.loop, self.log, self.spawners, self.tell, identity.uid if as_root else None
         )
+        self._grants = Grants(
+            self.loop,
+            config_file,
+            lambda: self.acceptor.identity.uid,
+            lambda: self._log_file,
+            self._warn_of_grants,
+        )
         self._hosts = HostsWatch(self.loop, self._registry.asking_hosts, self.tell, self._warn_of_hosts)
 
     @property
@@ -151,6 +159,7 @@ class Master:
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
         self._hosts.look()
+        self._grants.begin(self.config)
         self.acceptor.start()
         self.loop.run()
         signal.pthread_sigmask(signal.SIG_BLOCK, STEERING)  # Python takes its handlers away before it ends
@@ -215,6 +224,9 @@ class Master:
     def _warn_of_hosts(self, text: str) -> None:
         self.log.log(EventName.ERROR, Level.ERR, text)
 
+    def _warn_of_grants(self, text: str) -> None:
+        self.log.log(EventName.GRANT, Level.WARNING, text)
+
     def _warn_of_service(self, managed: Managed, text: str) -> None:
         self.log.log(EventName.SPAWNER, Level.WARNING, text, service=managed.service.name)
 
@@ -233,6 +245,7 @@ class Master:
             if self.acceptor.ended(pid, status) and self.stopping:
                 self.finish()
             self.spawners.ended(pid, status)
+            self._grants.ended(pid, status)
         self.loop.after(0, self._reap)
 
     # --- reload ---
@@ -279,6 +292,8 @@ class Master:
         ]
         faults: list[Fault] = [fault for one in prepared for fault in one.faults]
         faults += [fault for service in retuned for fault in self._registry.inspect(service)]
+        grants = self._grants.prepare(config)
+        faults += grants.faults
         control = None
         try:
             if faults:
@@ -292,6 +307,7 @@ class Master:
         except ConfigError:
             for one in prepared:
                 self._registry.give_up(one)
+            self._grants.give_up(grants)
             if control is not None:
                 control.close()
             raise
@@ -306,6 +322,7 @@ class Master:
         self._registry.tell_policies()
         self._registry.recheck_faulty()
         self._send_settings()
+        self._grants.put_into_force(grants)
         if user_changed:
             self.acceptor.identity = identity
             self._registry.acceptor_uid = identity.uid if os.geteuid() == 0 else None
@@ -335,6 +352,7 @@ class Master:
             self.log.log(EventName.RELOAD, Level.ERR, f"the log stays where it was: {error}")
         else:
             self._send_settings()
+            self._grants.refresh()
 
     # --- stop ---
 
@@ -359,6 +377,7 @@ class Master:
         self.spawners.dismiss_all()
         self.acceptor.dismiss()
         self._control.close()
+        self._grants.close()
         self.log.log(EventName.STOP, Level.NOTICE, "stopped", pid=os.getpid())
         self.loop.stop()
 

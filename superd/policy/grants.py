@@ -111,6 +111,7 @@ class Refusal(StrEnum):
     NO_GRANT = "no-grant"  # none is this user's, for this port at this address
     PROGRAM = "program"  # one is, for other programs
     REUSE_PORT = "reuse-port"  # one is, but not for sockets that share their port
+    PROCESS = "process"  # the process it is for is not the user's own
 
 
 @frozen
