@@ -29,7 +29,7 @@ LAYERS = (
         "wire.codec",
     ),
     ("kernel", "log", "wire.fds"),
-    ("master", "acceptor", "spawner", "broker"),
+    ("master", "acceptor", "spawner", "broker", "supervise"),
     ("cli", "__main__"),
 )
 """Imports point to the left only; within a layer they are free but for the roles."""
