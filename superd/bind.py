@@ -9,7 +9,7 @@ Who may have which port is said by ``[[grants]]`` in superd.toml(5). A program t
 with superd-bind(1) instead. This module needs the standard library alone, and may be copied into a program.
 
 The protocol: a SOCK_SEQPACKET connection for each request, one packet each way. The request is ``REQUEST`` with two
-descriptors (SCM_RIGHTS): the unbound socket, and a pidfd of the process it is for, the sender or a descendant.
+descriptors (SCM_RIGHTS): the unbound socket, and a pidfd of the process it is for, one of the sender's user.
 The answer is an errno, 0 for success, and a few words in UTF-8. A socket that was granted is bound by then.
 """
 
@@ -96,7 +96,7 @@ def bind(
     Args:
         sock: an unbound tcp or udp socket.
         address: as ``sock.bind`` takes it, in figures.
-        pidfd: the process it is for, a descendant; the caller unless given.
+        pidfd: the process it is for, of the same user; the caller's unless given.
         broker: as for ``request``.
 
     Raises:

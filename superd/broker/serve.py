@@ -229,7 +229,7 @@ class Broker:
     def _ask(self, client: Client, request: BindRequest) -> None:
         number = next(self._numbers)
         self._asked[number] = client, request
-        self._link.post(ProgramWanted(number, client.uid, client.pid), [client.descriptors[1]])
+        self._link.post(ProgramWanted(number, client.uid), [client.descriptors[1]])
 
     def _judge(self, client: Client, request: BindRequest, program: Program) -> None:
         """The program is known: grant it or not."""

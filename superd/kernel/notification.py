@@ -51,16 +51,15 @@ class Machine(NamedTuple):
     seccomp: int
     bind: int
     execs: tuple[int, int]
-    process_vm_readv: int
 
 
 # include/uapi/linux/audit.h, and the system call tables of each
-_GENERIC = (277, 200, (221, 281), 270)
+_GENERIC = (277, 200, (221, 281))
 MACHINES = {
-    "x86_64": Machine(0xC000003E, 317, 49, (59, 322), 310),
+    "x86_64": Machine(0xC000003E, 317, 49, (59, 322)),
     "aarch64": Machine(0xC00000B7, *_GENERIC),
     "riscv64": Machine(0xC00000F3, *_GENERIC),
-    "s390x": Machine(0x80000016, 348, 361, (11, 354), 340),
+    "s390x": Machine(0x80000016, 348, 361, (11, 354)),
 }
 
 
@@ -189,20 +188,23 @@ class _Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-def process_vm_readv(machine: Machine, pid: int, address: int, length: int) -> bytes:
-    """Bytes of another process's memory, once. EFAULT: there is no such memory; EPERM, ESRCH."""
+_libc.process_vm_readv.argtypes = (
+    ctypes.c_int,
+    ctypes.POINTER(_Vector),
+    ctypes.c_ulong,
+    ctypes.POINTER(_Vector),
+    ctypes.c_ulong,
+    ctypes.c_ulong,
+)
+_libc.process_vm_readv.restype = ctypes.c_ssize_t
+
+
+def process_vm_readv(pid: int, address: int, length: int) -> bytes:
+    """Bytes of another process's memory, read once. EFAULT: there is no such memory; EPERM, ESRCH."""
     buffer = ctypes.create_string_buffer(length)
     here, there = _Vector(ctypes.addressof(buffer), length), _Vector(address, length)
-    call = _libc.syscall(
-        machine.process_vm_readv,
-        pid,
-        ctypes.byref(here),
-        ctypes.c_ulong(1),
-        ctypes.byref(there),
-        ctypes.c_ulong(1),
-        0,
-    )
-    return buffer.raw[: _checked("process_vm_readv", int(call))]
+    count = _libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+    return buffer.raw[: _checked("process_vm_readv", int(count))]
 
 
 _SIGSET_BYTES = 128  # sizeof(sigset_t) of glibc and musl

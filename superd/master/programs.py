@@ -14,9 +14,6 @@ from attrs import frozen
 
 from superd.wire.grants import Program, ProgramWanted
 
-_MOST_PARENTS = 256
-"""How far up a process may be from the one that asks for it."""
-
 _MAX_PATH = 4096
 
 
@@ -24,15 +21,13 @@ _MAX_PATH = 4096
 class _Process:
     name: str
     uids: frozenset[int]
-    parent: int
 
 
 def find_program(request: ProgramWanted, pidfd: int) -> Program:
     """Answer a broker's question.
 
-    The process must be the peer's or below it: ``superd-bind`` asks for programs that it has started. With that, nobody
-    has a port bound in the name of a program which he did not start himself, though as the same user he could make
-    that program do it.
+    The process must have the uid of who asks, and no other. Which of his own it is, a user is believed: any of them he
+    could make do the same, if it is not protected from him.
     """
     pid, user = _pid_of(pidfd), _user_name(request.uid)
     gone = Program(request.number, 0, user, "", "", "the process has ended")
@@ -41,27 +36,13 @@ def find_program(request: ProgramWanted, pidfd: int) -> Program:
     process = _status(pid)
     if process is None:
         return gone
-    stranger = _stranger(request, pid, process)
+    stranger = "" if process.uids == {request.uid} else "the process is another user's"
     path = "" if stranger else _executable(pid)
     try:
         signal.pidfd_send_signal(pidfd, 0)  # it lives, so all this was its own and not its successor's
     except OSError:
         return gone
     return Program(request.number, pid, user, path, process.name, stranger)
-
-
-def _stranger(request: ProgramWanted, pid: int, process: _Process) -> str:
-    if process.uids != {request.uid}:
-        return "the process is another user's"
-    above: _Process | None = process
-    for _ in range(_MOST_PARENTS):
-        if pid == request.peer:
-            return ""
-        if above is None or above.parent <= 0:
-            break
-        pid = above.parent
-        above = _status(pid)
-    return "the process was not started by the one that asks"
 
 
 def _pid_of(pidfd: int) -> int:
@@ -77,7 +58,7 @@ def _status(pid: int) -> _Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     uids = frozenset(map(int, fields["Uid"].split()))
-    return _Process(fields["Name"], uids, int(fields["PPid"]))
+    return _Process(fields["Name"], uids)
 
 
 def _executable(pid: int) -> str:

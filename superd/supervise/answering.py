@@ -137,9 +137,7 @@ class Answering:
         if not notice.tid or not 2 <= length <= 128:
             return None
         try:
-            raw = notification.process_vm_readv(
-                self._machine, notice.tid, notice.arguments[1], min(length, _LONGEST)
-            )
+            raw = notification.process_vm_readv(notice.tid, notice.arguments[1], min(length, _LONGEST))
         except OSError as error:
             if error.errno in (errno.EPERM, errno.EACCES):
                 self._complain(
@@ -212,7 +210,7 @@ class Answering:
                 content = file.read()
             whole = content[: len(content) - len(content) % _AUXILIARY.size]
             place = dict(_AUXILIARY.iter_unpack(whole)).get(_AT_RANDOM, 0)
-            return notification.process_vm_readv(self._machine, pid, place, _AT_RANDOM_BYTES)
+            return notification.process_vm_readv(pid, place, _AT_RANDOM_BYTES)
         except OSError:
             return b""
 

@@ -31,8 +31,7 @@ class Program:
         user: the name of ``uid``, or its digits.
         path: what it executes; empty when that cannot be found out.
         name: what it calls itself.
-        stranger: why its word does not count: it is another user's, or neither the peer nor below it. Empty when it
-            does.
+        stranger: why its word does not count: it is another user's, or has ended. Empty when it does.
     """
 
     number: int
@@ -48,12 +47,11 @@ class Program:
 
 @frozen
 class ProgramWanted:
-    """Which program does a process execute, and is it the peer's? Descriptors: its pidfd.
+    """Which program does a process execute, and is it that user's? Descriptors: its pidfd.
 
     Args:
-        uid, peer: whose it must be, and from which process it must descend: the kernel's word about who asks.
+        uid: whose it must be: the kernel's word about who asks.
     """
 
     number: int
     uid: int
-    peer: int
