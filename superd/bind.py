@@ -10,7 +10,8 @@ with superd-bind(1) instead. This module needs the standard library alone, and m
 
 The protocol: a SOCK_SEQPACKET connection for each request, one packet each way. The request is ``REQUEST`` with two
 descriptors (SCM_RIGHTS): the unbound socket, and a pidfd of the process it is for, one of the sender's user.
-The answer is an errno, 0 for success, and a few words in UTF-8. A socket that was granted is bound by then.
+The answer is an errno, 0 for success, and a few words in UTF-8. A socket that was granted is bound by then. Whoever
+asks too often is hung up on, and may try again.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ MAGIC = b"SDB1"
 BIND, LIST = 1, 2
 ANSWER = struct.Struct("=i")
 MAX_ANSWER_BYTES = 65536
-BUSY = errno.EAGAIN
-"""The answer to who asks too often: try again in a moment."""
+_BUSY = {errno.EAGAIN, errno.ECONNRESET, errno.EPIPE}
+"""What one sees who asks too often: the broker hangs up, or too many wait for it. Try again in a moment."""
 
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.02
@@ -131,15 +132,11 @@ def ask(packet: bytes, descriptors: tuple[int, ...] = (), broker: str = "") -> t
     while True:
         try:
             answer = _exchange(path, packet, descriptors)
+            return ANSWER.unpack_from(answer)[0], answer[ANSWER.size :].decode(errors="replace")
         except OSError as error:
-            if error.errno != errno.EAGAIN or time.monotonic() > deadline:
-                raise BrokerError(
-                    error.errno, f"superd's broker does not answer: {error.strerror}", path
-                ) from error
-            answer = ANSWER.pack(BUSY)
-        number = ANSWER.unpack_from(answer)[0] if len(answer) >= ANSWER.size else BUSY
-        if number != BUSY or time.monotonic() > deadline:
-            return number, answer[ANSWER.size :].decode(errors="replace")
+            if error.errno not in _BUSY or time.monotonic() > deadline:
+                reason = f"superd's broker does not answer: {error.strerror or error}"
+                raise BrokerError(error.errno or errno.ETIMEDOUT, reason, path) from error
         time.sleep(_PAUSE_S)
 
 
@@ -151,4 +148,7 @@ def _exchange(path: str, packet: bytes, descriptors: tuple[int, ...]) -> bytes:
             [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         )
         link.sendmsg([packet], rights, socket.MSG_NOSIGNAL)
-        return link.recv(MAX_ANSWER_BYTES)
+        answer = link.recv(MAX_ANSWER_BYTES)
+    if len(answer) < ANSWER.size:
+        raise ConnectionResetError(errno.ECONNRESET, "it hung up")
+    return answer

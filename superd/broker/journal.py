@@ -42,6 +42,7 @@ class Journal:
         self._now = now_ns
         self._buckets = SourceBuckets(Bucket(LINES, LINES_AT_ONCE), _MOST_USERS)
         self._untold: Counter[int] = Counter()
+        self._told_at = 0
 
     def replace_sink(self, sink: Sink) -> None:
         self._log.replace_sink(sink)
@@ -78,17 +79,17 @@ class Journal:
 
     def flush(self) -> None:
         now = self._now()
-        for uid, count in list(self._untold.items()):
-            if self._buckets.admits(uid, now):
-                self._buckets.take(uid, now)
-                del self._untold[uid]
+        if self._untold and now >= self._told_at + NS_PER_S:
+            self._told_at = now
+            for uid, count in self._untold.items():
                 told: dict[str, Value] = {"uid": uid, "repeated": count}
                 self._log.log(EventName.GRANT, Level.WARNING, f"{count} more requests of this user", **told)
+            self._untold.clear()
         self._log.flush()
 
     def _say(self, uid: int, level: Level, message: str, told: dict[str, Value]) -> None:
         now = self._now()
-        if uid in self._untold or not self._buckets.admits(uid, now):
+        if not self._buckets.admits(uid, now):
             self._untold[uid] += 1
             return
         self._buckets.take(uid, now)

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 
-from superd.bind import BUSY
 from superd.broker import requests
 from superd.broker.journal import Journal
 from superd.broker.listing import listing
@@ -173,7 +172,7 @@ class Broker:
         """He has said something: have it read."""
         now = self._now()
         if self._at_work[client.uid] >= MOST_AT_WORK or not self._buckets.admits(client.uid, now):
-            self._workers.submit(CLOSER, partial(client.answer, BUSY, "too many requests"))
+            self._dispose(client)
             return
         self._buckets.take(client.uid, now)
         self._at_work[client.uid] += 1
