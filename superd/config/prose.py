@@ -288,6 +288,7 @@ of
 that is written and does not exist, and services with different programs that run as the same user, since they can
 attack each other.
 .Sh SEE ALSO
+.Xr superd-bind 1 ,
 .Xr hosts_access 5 ,
 .Xr systemd.time 7 ,
 .Xr superctl 8 ,
