@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from superd.errors import Exit
 
-Task = Callable[[], None]
+Task = Callable[[], object]
 
 MOST_WORKERS = 64
 """Users that are served at the same moment."""
