@@ -61,7 +61,7 @@ class Address(NamedTuple):
 def parse_address(raw: bytes) -> Address | None:
     """What a sockaddr says; None when it is not of the internet, or too short."""
     family = int.from_bytes(raw[:2], sys.byteorder)
-    if len(raw) < _SHORTEST.get(family, _LONGEST + 1):
+    if family not in _SHORTEST or len(raw) < _SHORTEST[family]:
         return None
     port = int.from_bytes(raw[2:4])
     if family == socket.AF_INET:

@@ -107,7 +107,8 @@ print(ask(good, sock.fileno(), me))
 
 def test_another_users_process_is_no_alibi(address: str) -> None:
     with granting(grant("tcp/80", address)) as superd, started(superd, "/bin/sleep", "60", user=OTHER) as one:
-        script = "\nsock = socket.socket()\nprint(ask(packet(address, 80), sock.fileno(), os.pidfd_open(int(sys.argv[2]))))"
+        ask = "ask(packet(address, 80), sock.fileno(), os.pidfd_open(int(sys.argv[2])))"
+        script = f"\nsock = socket.socket()\nprint({ask})\n"
         assert raw(superd, script, address, str(one.pid)) == ["EACCES"]
         told = superd.wait_for("grant", reason="process")
         assert told["uid"] == 65534 and "another user's" in told["message"]
