@@ -20,8 +20,14 @@ max_connections_per_source = {MOST_AT_ONCE}
 """
 
 
-def _xinetd(site: Site, **limits: str) -> Launch:
-    return xinetd(site, log_on_success="PID HOST EXIT DURATION", log_on_failure="HOST", **limits)
+def _xinetd(site: Site, cps: str = "100000 1", per_source: str = "UNLIMITED") -> Launch:
+    return xinetd(
+        site,
+        log_on_success="PID HOST EXIT DURATION",
+        log_on_failure="HOST",
+        cps=cps,
+        per_source=per_source,
+    )
 
 
 LIMITED = (

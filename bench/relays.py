@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
-from peers import GROUP, USER, Launch, Site, debian
+from peers import GROUP, USER, Launch, Site, debian, superd_of, xinetd_of
 
 Start = Callable[[Site, int], Launch]
 """Given where it is to listen, and the port of the backend."""
@@ -28,14 +28,7 @@ class Relay:
 
 
 def superd(site: Site, backend: int) -> Launch:
-    config = site.write(
-        "superd.toml",
-        f"""\
-[superd]
-control = "{site.directory}/control.sock"
-log = "{site.directory}/log"
-max_connections = "infinity"
-
+    service = f"""\
 [services.relay]
 listen = ["tcp://127.0.0.1:{site.port}"]
 forward = "tcp://127.0.0.1:{backend}"
@@ -43,9 +36,8 @@ forward = "tcp://127.0.0.1:{backend}"
 [services.relay.limits]
 max_connections = "infinity"
 max_connections_per_source = "infinity"
-""",
-    )
-    return Launch((site.python, "-m", "superd", "-f", config))
+"""
+    return superd_of(site, 'max_connections = "infinity"', service)
 
 
 def haproxy(site: Site, backend: int) -> Launch:
@@ -79,33 +71,8 @@ def socat(site: Site, backend: int) -> Launch:
 
 
 def xinetd(site: Site, backend: int) -> Launch:
-    config = site.write(
-        "xinetd.conf",
-        f"""\
-defaults
-{{
-    log_type = FILE {site.directory}/log
-    log_on_success =
-    instances = UNLIMITED
-    per_source = UNLIMITED
-    cps = 100000 1
-}}
-service relay
-{{
-    type = UNLISTED
-    flags = NOLIBWRAP
-    socket_type = stream
-    protocol = tcp
-    bind = 127.0.0.1
-    port = {site.port}
-    wait = no
-    user = {USER}
-    redirect = 127.0.0.1 {backend}
-}}
-""",
-    )
-    files = ("-f", config, "-filelog", f"{site.directory}/daemon.log", "-pidfile", f"{site.directory}/pid")
-    return debian(site, "xinetd", "usr/sbin/xinetd", "-dontfork", *files)
+    defaults = "log_on_success =\nper_source = UNLIMITED\ncps = 100000 1"
+    return xinetd_of(site, defaults, f"redirect = 127.0.0.1 {backend}")
 
 
 RELAYS = (

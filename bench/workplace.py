@@ -6,11 +6,17 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from attrs import frozen
-from peers import Peer
 from programs import Packages, Programs, compile_programs, unpack_packages
-from relays import Relay
+
+
+class HasPackage(Protocol):
+    """Whoever may need a package of Debian's to be unpacked: a row of any table."""
+
+    @property
+    def package(self) -> str | None: ...
 
 
 @frozen
@@ -23,15 +29,21 @@ class Workplace:
 
 
 @contextmanager
-def workplace(peers: Iterable[Peer | Relay], cache: Path) -> Iterator[Workplace]:
+def workplace(peers: Iterable[HasPackage], cache: Path, wanted: Iterable[str] = ()) -> Iterator[Workplace]:
     """A folder for the block, with the programs compiled and the peers' packages unpacked.
+
+    Args:
+        peers: who takes part.
+        cache: where the packages are kept between runs.
+        wanted: packages besides those of the peers.
 
     Raises:
         MissingError: something that every scenario needs is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="superd-bench-") as name:
+    # not below /tmp, which a strict sandbox hides
+    with tempfile.TemporaryDirectory(prefix="superd-bench-", dir="/var/lib") as name:
         directory = Path(name)
         directory.chmod(0o755)  # nobody executes the service from here
         programs = compile_programs(directory / "programs")
-        packages = unpack_packages(cache, {peer.package for peer in peers if peer.package})
+        packages = unpack_packages(cache, {*wanted, *(peer.package for peer in peers if peer.package)})
         yield Workplace(directory, programs, packages)

@@ -48,9 +48,12 @@ class Fault:
 
     def __str__(self) -> str:
         place = self.key if self.value is None else f"{self.key} = {self.value}"
-        parts = [part for part in (self.file, place, self.problem) if part]
-        text = ": ".join(parts)
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return ": ".join(part for part in (self.file, place, self.advice) if part)
+
+    @property
+    def advice(self) -> str:
+        """What is wrong and what to do, without the place."""
+        return "; ".join(part for part in (self.problem, self.remedy) if part)
 
 
 class SuperdError(Exception):

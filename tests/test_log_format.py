@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superd.log import Connection, End, Event, EventName, Level, SinkKind, Value
+from superd.log import Connection, End, Event, EventName, Forwarded, ForwardEnd, Level, SinkKind, Value
 from superd.log.escape import MAX_VALUE_CHARS
 from superd.log.lines import Lines
 from superd.log.sink import lines_for
@@ -39,6 +39,20 @@ ends = st.builds(
     st.integers(0, 10**9).map(lambda ms: ms / 1000),
     st.integers(0, 10**9).map(lambda us: us / 1000000),
     st.none() | st.integers(0, 2**40),
+)
+
+forwarded = st.builds(Forwarded, any_text, any_text, st.integers(0, 65535), any_text, any_text)
+forward_ends = st.builds(
+    ForwardEnd,
+    any_text,
+    any_text,
+    any_text,
+    any_text,
+    any_text,
+    any_text,
+    st.integers(0, 2**60),
+    st.integers(0, 2**60),
+    st.integers(0, 10**9).map(lambda ms: ms / 1000),
 )
 
 
@@ -80,6 +94,19 @@ def test_end_tells_status_duration_and_cost() -> None:
     assert lines().end(NOW, ended) == (
         b"2026-11-24T22:25:01.125Z end service=ssh source=2001:db8::1 pid=4711 id=1-8 outcome=clean status=0"
         b" duration=1.500 cpu=0.002500 memory=2097152\n"
+    )
+
+
+def test_a_forward_tells_its_backend_and_who_broke_it_off() -> None:
+    began = Forwarded("web", "192.0.2.1", 5022, "tcp://192.0.2.7:80", "1-8")
+    assert lines().forwarded(NOW, began) == (
+        b"2026-11-24T22:25:01.125Z connection service=web source=192.0.2.1 port=5022"
+        b" backend=tcp://192.0.2.7:80 id=1-8\n"
+    )
+    ended = ForwardEnd("web", "192.0.2.1", "1-8", "reset", "backend", "Broken pipe", 5, 8, 1.5)
+    assert lines().forward_end(NOW, ended) == (
+        b"2026-11-24T22:25:01.125Z end service=web source=192.0.2.1 id=1-8 outcome=reset by=backend"
+        b' error="Broken pipe" received=5 sent=8 duration=1.500\n'
     )
 
 
@@ -176,6 +203,20 @@ def test_hot_json_lines_equal_those_of_any_event(began: Connection, ended: End) 
     layout = lines(log_format="json")
     assert layout.connection(NOW, began) == layout.event(NOW, began.event())
     assert json.loads(layout.end(NOW, ended)) == json.loads(layout.event(NOW, ended.event()))
+
+
+@given(began=forwarded, ended=forward_ends)
+def test_hot_lines_of_forwards_equal_those_of_any_event(began: Forwarded, ended: ForwardEnd) -> None:
+    text, as_json = lines(), lines(log_format="json")
+    for layout in (text, as_json):
+        assert layout.forwarded(NOW, began) == layout.event(NOW, began.event())
+    assert json.loads(as_json.forward_end(NOW, ended)) == json.loads(as_json.event(NOW, ended.event()))
+    hot, usual = (
+        read_logfmt(record.decode())
+        for record in (text.forward_end(NOW, ended), text.event(NOW, ended.event()))
+    )
+    assert float(hot.pop("duration")) == float(usual.pop("duration"))
+    assert list(hot.items()) == list(usual.items())
 
 
 @given(began=connections, ended=ends)

@@ -18,15 +18,18 @@ from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Arrival, Child, Listener, Service
 from superd.acceptor.timers import Timers
+from superd.kernel import arrivals
 from superd.policy.decision import UNIX, Client, Decision
 from superd.policy.engine import Engine
 from superd.policy.loops import answers_by_itself
 from superd.policy.proxy_header import Header
 from superd.policy.reason import Reason
 from superd.wire.codec import encode_connection
+from superd.wire.datagrams import MAX_DATAGRAM_BYTES
 from superd.wire.messages import EPOCH_SHIFT, MAX_BATCH, Peer
 
 BACK_OFF_S = 0.1
+"""How long nothing is taken where the machine or this process is out of something."""
 
 # accept(2): errors of a connection that died while it waited, or of the network below it; the next may be fine.
 _IGNORED = frozenset(
@@ -220,6 +223,18 @@ class Accepting:
         service.children[id_] = Child(id_, source, port)
         return id_, encode_connection(id_, peer), descriptor
 
+    def heard(self, listener: Listener) -> Iterator[arrivals.Arrival]:
+        """What a UDP listener has heard that is served in this process, up to a batch."""
+        for _ in range(MAX_BATCH):
+            try:
+                arrival = arrivals.receive(listener.sock, MAX_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.back_off(listener, error)
+                return
+            yield arrival
+
     # --- PROXY headers ---
 
     def _expect_header(
@@ -263,9 +278,8 @@ class Accepting:
 
     def back_off(self, listener: Listener, error: OSError) -> None:
         """EMFILE, ENFILE, ENOBUFS, ENOMEM: leave the queue to the kernel for a moment, else we would spin."""
-        service = listener.service
         self._exhausted(listener, error)
-        self._dispatch.retry_later(service, lambda: None)
+        self._dispatch.pause(listener.service, BACK_OFF_S, "its listener could not be read")
 
 
 def _named_by(header: Header) -> tuple[Peer, str, int]:

@@ -165,7 +165,7 @@ class Children:
     def _signal(self, service: Service, child: Child, number: int) -> None:
         spawner = service.spawners.get(child.spawner)
         if spawner is not None and child.pid:
-            spawner.link.post(Kill(child.id, number))
+            spawner.tell(Kill(child.id, number))
 
     def wrote(self, service: Service, output: Output) -> None:
         """Lines of a child's standard error."""
@@ -185,5 +185,7 @@ class Children:
 
 def _program(service: Service) -> str:
     """The file that is executed, and what it is called where that is something else."""
+    if service.settings.handler:
+        return service.settings.handler
     file, name = service.settings.exec_path, service.settings.program[0]
     return f"{file} (as {name})" if file not in ("", name) else name

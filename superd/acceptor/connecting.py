@@ -17,6 +17,7 @@ import trio
 from superd.acceptor.backends import Address, Backends
 from superd.acceptor.poller import Poller
 from superd.acceptor.timers import Timer, Timers
+from superd.kernel.sockopts import refuse_descriptors
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 0.5
 """After every address failed, how long until all are tried again: doubling from the first to the last."""
@@ -41,7 +42,7 @@ _PASSING = frozenset(
 )
 """connect(2): what may be otherwise in a moment. Everything else is an answer."""
 
-Reached = Callable[[socket.socket, Address], None]
+Reached = Callable[[socket.socket, Address, int], None]
 
 
 class Connecting:
@@ -49,7 +50,7 @@ class Connecting:
 
     Args:
         seconds: how long it may take in all.
-        reached: given the connected socket, which the poller watches, and the address.
+        reached: given the connected socket, which the poller watches, the address, and what the poller told of it.
         failed: told what was in the way.
         is_ready: asked before the addresses are tried, each time: False while the backend is known not to run.
     """
@@ -151,7 +152,7 @@ class Connecting:
         self._stop_timer()
         self._sock = None
         self._backends.reached(self._target, address)
-        self._reached(sock, address)
+        self._reached(sock, address, events)
 
     def _too_slow(self) -> None:
         self._timer = None
@@ -184,8 +185,11 @@ class Connecting:
 
 
 def _connect(sock: socket.socket, address: Address) -> int:
-    """connect(2), and what makes a relay of small pieces swift: each goes out at once, and a dead host is noticed."""
-    if address.family != socket.AF_UNIX:
+    """connect(2), and before it what suits a relay: small pieces go out at once, a dead host is noticed, and a
+    backend cannot make us close descriptors of its choice."""
+    if address.family == socket.AF_UNIX:
+        refuse_descriptors(sock)
+    else:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock.connect_ex(address.where)

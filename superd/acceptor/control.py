@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
 from typing import Any
 
 import trio
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from superd.config.places import MAX_REQUEST_BYTES
 from superd.kernel.peers import credentials
@@ -64,25 +65,36 @@ class Control:
         commands: by name.
         admission: who may ask; may be replaced while serving.
         audit: told (command, uid, request) of every change that is asked for and allowed.
+        spare: within it there are descriptors even when connections have taken all others.
     """
 
     commands: Mapping[str, Command]
     admission: Admission
     audit: Callable[[str, int, Mapping[str, Any]], None]
+    spare: AbstractContextManager[None] = Factory(nullcontext)
     # who has yet to say what they ask, the oldest first
     _asking: dict[trio.CancelScope, None] = field(factory=dict, init=False)
 
     async def serve(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """Accept clients until cancelled. Their conversations live in ``nursery``: a listener that is replaced
         on reload takes with it neither them nor the answer to that very reload."""
-        sock = trio.socket.from_stdlib_socket(listener)
+        listener.setblocking(False)
         clients = trio.Semaphore(MAX_CLIENTS)
         while True:
             await trio.lowlevel.wait_readable(listener)
             if clients.value == 0 and self._asking:  # who says nothing makes room for who might
                 next(iter(self._asking)).cancel()
             await clients.acquire()  # before accepting: those beyond the most wait in the kernel
-            nursery.start_soon(self._converse, await _accept(sock), clients)
+            nursery.start_soon(self._converse, await self._accept(listener), clients)
+
+    async def _accept(self, listener: socket.socket) -> trio.socket.SocketType:
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            try:
+                with self.spare:
+                    return trio.socket.from_stdlib_socket(listener.accept()[0])
+            except OSError:
+                await trio.sleep(0.1)  # out of descriptors all the same: the clients that are here will leave
 
     async def _converse(self, peer: trio.socket.SocketType, clients: trio.Semaphore) -> None:
         try:
@@ -154,13 +166,3 @@ def _refusal(right: Right) -> Answer:
     groups = "control_admin_group" if right is Right.READ else "control_group"
     remedy = f"not allowed; root may, and members of the group that [superd] {groups} names"
     return {"ok": False, "error": "permission", "lines": [remedy]}
-
-
-async def _accept(sock: trio.socket.SocketType) -> trio.socket.SocketType:
-    while True:
-        try:
-            peer, _ = await sock.accept()
-        except OSError:
-            await trio.sleep(0.1)  # out of descriptors: the clients that are here will leave
-        else:
-            return peer

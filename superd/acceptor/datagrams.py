@@ -191,7 +191,12 @@ class Datagrams:
 
     def _deliver(self, newcomer: Newcomer, payload: bytes) -> None:
         assert newcomer.sock is not None  # noqa: S101  only who has a socket is delivered to
-        self._say(Deliver(newcomer.listener.service.id, payload), (os.dup(newcomer.sock.fileno()),))
+        try:
+            descriptor = os.dup(newcomer.sock.fileno())
+        except OSError as error:
+            self._warn(newcomer, f"a datagram was dropped: {os.strerror(error.errno or errno.EMFILE)}")
+            return
+        self._say(Deliver(newcomer.listener.service.id, payload), (descriptor,))
 
     def _arrived(self, newcomer: Newcomer, sock: socket.socket) -> None:
         """There is something for its child to read: the newcomer is a connection now."""

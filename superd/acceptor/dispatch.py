@@ -28,13 +28,13 @@ ANSWER_S = 6.0
 """A spawner that has read a connection answers for it sooner, or does not answer its pings and is replaced."""
 
 BEHIND = 3
-"""So many under way when a spawner answers: it is behind."""
+"""So many under way for each spawner when one answers: they are behind."""
 
 PRESSED = 100
-"""So often behind (less the times that it was not), and a second spawner is worth its memory."""
+"""So often behind (less the times that it was not), and a further spawner is worth its memory."""
 
 PAUSE = 100_000
-"""Answers until a second spawner is asked for again, after one could not be had or died."""
+"""Answers until a further spawner is asked for again, after one could not be had or died."""
 
 _KIND = bytes((Direction.of(Role.ACCEPTOR, Role.SPAWNER).by_message[Connections].kind,))
 _CROWDED = frozenset({errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM})
@@ -73,14 +73,14 @@ class Dispatch:
     def send(self, service: Service, batch: list[tuple[int, bytes, int]]) -> None:
         """Send accepted connections (id, encoded peer, descriptor), or park them until the kernel takes them.
 
-        Two spawners get half of them each: a packet is taken whole.
+        Several spawners get their share of them each: a packet is taken whole.
         """
-        cut = (len(batch) + 1) // 2 if service.active_spawners > 1 else len(batch)
-        self._send(service, batch[:cut])
-        if service.parked:
-            service.parked += batch[cut:]
-        elif cut < len(batch):
-            self._send(service, batch[cut:])
+        share = -(-len(batch) // max(1, service.active_spawners))
+        for start in range(0, len(batch), share):
+            if service.parked:
+                service.parked += batch[start:]
+                return
+            self._send(service, batch[start : start + share])
 
     def _send(self, service: Service, batch: list[tuple[int, bytes, int]]) -> None:
         descriptors = [descriptor for _, _, descriptor in batch]
@@ -127,18 +127,22 @@ class Dispatch:
         self._feel_pressure(service)
 
     def _feel_pressure(self, service: Service) -> None:
-        """Ask for a second spawner where the first answers again and again with others waiting behind."""
-        if len(service.sent) >= BEHIND:
+        """Ask for one more spawner where those there are answer again and again with others waiting behind."""
+        under_way = len(service.sent)
+        active = service.active_spawners if under_way >= BEHIND else 1
+        if under_way >= BEHIND * active:
             service.pressed += 1
         elif service.pressed > 0:
             service.pressed -= 1
-        if service.pressed >= PRESSED and service.active_spawners == 1 and not service.asked_for_spawner:
-            service.pressed = 0
+        if service.pressed < PRESSED:
+            return
+        service.pressed = 0
+        if 0 < active < service.settings.most_spawners and not service.asked_for_spawner:
             service.asked_for_spawner = True
             self._want_spawner(service)
 
-    def second_spawner_failed(self, service: Service) -> None:
-        """It was a luxury: the first goes on alone, and another is not asked for soon."""
+    def further_spawner_failed(self, service: Service) -> None:
+        """It was a luxury: the others go on without it, and another is not asked for soon."""
         service.asked_for_spawner = False
         service.pressed = PRESSED - PAUSE
 
@@ -157,10 +161,22 @@ class Dispatch:
 
     def retry_later(self, service: Service, then: Callable[[], None], trouble: str = "") -> float:
         """Stand back after a failure, which status tells of; returns for how long."""
-        service.trouble = trouble
         service.failures += 1
         seconds = delay(service.failures)
+        self._rest(service, seconds, then, trouble)
+        return seconds
 
+    def pause(self, service: Service, seconds: float, trouble: str) -> None:
+        """Take nothing for a moment, through no fault of the service's: it does not count as a failure."""
+
+        def then() -> None:
+            if service.sent:  # before it paused
+                self.ensure_spawner(service)
+
+        if service.retry is None:
+            self._rest(service, seconds, then, trouble)
+
+    def _rest(self, service: Service, seconds: float, then: Callable[[], None], trouble: str) -> None:
         def again() -> None:
             service.retry = None
             then()
@@ -168,9 +184,9 @@ class Dispatch:
 
         if service.retry is not None:
             service.retry.cancel()
+        service.trouble = trouble
         service.retry = self._timers.after(seconds, again)
         self._poll(service)
-        return seconds
 
     def _lose_before(self, service: Service, id_: int | None) -> None:
         lost = []

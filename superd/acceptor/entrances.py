@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from time import monotonic_ns
 
 from superd.acceptor.accept import Accepting, fixed_local
@@ -14,6 +15,7 @@ from superd.acceptor.instances import Instances
 from superd.acceptor.poller import Poller
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.timers import Timers
+from superd.kernel.sockopts import refuse_descriptors
 from superd.policy.engine import NEVER
 from superd.policy.rules import NS_PER_S
 from superd.wire.messages import ListenerUp
@@ -53,6 +55,8 @@ class Entrances:
         """Another listener of a service."""
         sock = socket.socket(fileno=descriptor)
         is_unix = sock.family == socket.AF_UNIX
+        if is_unix:  # a program may want them; here they would only have to be closed
+            refuse_descriptors(sock, refused=service.server is not None)
         service.broken.pop(message.listener, None)
         service.listeners[message.listener] = Listener(
             service,
@@ -128,8 +132,8 @@ class Entrances:
         if service.is_nowait:
             hear = service.hears or self._datagrams.read
             take = hear if listener.datagram else self._accepting.accept
-            return lambda: take(listener)
-        return lambda: self._instances.woken(listener)
+            return partial(take, listener)
+        return partial(self._instances.woken, listener)
 
 
 def _hears_everybody(service: Service) -> bool:

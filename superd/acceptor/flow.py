@@ -5,6 +5,9 @@ Where there is no pipe, or a socket that cannot be spliced, they are copied: loo
 taken off as far as they were. So a sink that is slow holds nothing of ours but a pipe at most, and the source's own
 queue tells its peer to wait.
 
+A byte that TCP calls urgent stays where it was sent, or of telnet's IAC DM half would arrive. splice(2) does not get
+past it, so from then on that way is copied.
+
 The end of the source (its peer has shut down writing) becomes a shutdown of the sink once all before it is written.
 """
 
@@ -17,14 +20,15 @@ import socket
 from enum import Enum
 
 from superd.acceptor.pipes import SIZE_BYTES, Pipe, Pipes
+from superd.acceptor.poller import THE_LAST
 
 ROUNDS = 4
 """Moves in one turn: then the other connections have theirs."""
 
 COPY_BYTES = 256 * 1024
 
-_ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_TO_READ = select.EPOLLIN | _ENDING
+_TO_THE_LAST = THE_LAST | select.EPOLLPRI
+_TO_READ = select.EPOLLIN | _TO_THE_LAST
 _TO_WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _UNSPLICEABLE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
@@ -54,9 +58,9 @@ class Flow:
 
     __slots__ = (
         "_copies",
-        "_is_ending",
         "_pipe",
         "_readable",
+        "_to_the_last",
         "_waiting",
         "_writable",
         "moved",
@@ -67,14 +71,15 @@ class Flow:
     )
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        source.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         self.source = source
         self.sink = sink
         self.moved = 0
         self.over = False
         self.problem = 0
         self._readable = self._writable = True
-        self._is_ending = False  # the end is in the source's queue: reading goes on until it is met
-        self._copies = False  # these sockets cannot be spliced
+        self._to_the_last = False  # there is more than one read shows: reading goes on until nothing is left
+        self._copies = False  # splice(2) cannot serve these sockets, or does not get past something urgent
         self._pipe: Pipe | None = None
         self._waiting = 0  # bytes in the pipe
 
@@ -82,8 +87,10 @@ class Flow:
         """What epoll says of the source."""
         if events & _TO_READ:
             self._readable = True
-        if events & _ENDING:
-            self._is_ending = True
+        if events & _TO_THE_LAST:
+            self._to_the_last = True
+        if events & select.EPOLLPRI:
+            self._copies = True
 
     def sink_told(self, events: int) -> None:
         """What epoll says of the sink."""
@@ -114,9 +121,10 @@ class Flow:
         except OSError as error:
             pipes.give(pipe)
             return self._not_taken(error)
-        if not taken:
+        if not taken:  # the end; or before it something urgent, where splice(2) stands still for good
             pipes.give(pipe)
-            return self._finish()
+            self._copies = self._to_the_last = True
+            return None
         self._pipe, self._waiting = pipe, taken
         return None
 
@@ -166,7 +174,7 @@ class Flow:
             self.source.recv_into(_scratch, sent)
             self.moved += sent
         self._writable = sent == seen
-        self._readable = self._is_ending or sent < seen or seen == COPY_BYTES
+        self._readable = self._to_the_last or sent < seen or seen == COPY_BYTES
         return None
 
     def _finish(self) -> Progress:

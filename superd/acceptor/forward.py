@@ -21,7 +21,7 @@ from superd.acceptor.poller import Poller
 from superd.acceptor.pump import BACKEND, CLIENT, Pump
 from superd.acceptor.services import Arrival, Service
 from superd.acceptor.timers import Timer, Timers
-from superd.log import EventName, Level, Logger, Value
+from superd.log import EventName, Forwarded, ForwardEnd, Level, Logger
 from superd.policy.outcome import Outcome
 from superd.policy.proxy_header_out import encode_header
 from superd.wire.messages import Peer
@@ -132,23 +132,16 @@ class Forward:
         self._client.close()
         self._leave(Outcome.NEVER_STARTED)
 
-    def _reached(self, backend: socket.socket, address: Address) -> None:
+    def _reached(self, backend: socket.socket, address: Address, events: int) -> None:
         self._connecting = None
-        self._forwards.log.log(
-            EventName.CONNECTION,
-            Level.INFO,
-            service=self._service.settings.name,
-            source=self._source,
-            port=self._port,
-            backend=address.text,
-            id=format(self._id, "x"),
-        )
+        name, id_ = self._service.settings.name, format(self._id, "x")
+        self._forwards.log.forwarded(Forwarded(name, self._source, self._port, address.text, id_))
         if self._client.family != socket.AF_UNIX:
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pump = Pump(self._client, backend, self._forwards.poller, self._forwards.pipes, self._over)
         self._arm()
         if self._introduce(backend):
-            self._pump.start()
+            self._pump.start(events)
 
     def _introduce(self, backend: socket.socket) -> bool:
         """Send the PROXY header, if the backend wants one; False when that was in vain."""
@@ -198,6 +191,7 @@ class Forward:
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
+            self._log_end(why, "", "", 0, 0)
             self._client.close()
             self._leave(why)
         else:
@@ -207,21 +201,16 @@ class Forward:
         pump, self._pump = self._pump, None
         if pump is None:
             return
-        fields: dict[str, Value] = {"by": by, "error": os.strerror(error)} if by else {}
-        self._forwards.log.log(
-            EventName.END,
-            Level.INFO,
-            service=self._service.settings.name,
-            source=self._source,
-            id=format(self._id, "x"),
-            outcome=outcome.value,
-            **fields,
-            received=pump.up.moved,
-            sent=pump.down.moved,
-            duration=round(trio.current_time() - self._began, 3),
-        )
+        self._log_end(outcome, by, os.strerror(error) if by else "", pump.up.moved, pump.down.moved)
         pump.close(reset=reset)
         self._leave(outcome)
+
+    def _log_end(self, outcome: Outcome, by: str, why: str, received: int, sent: int) -> None:
+        name, id_ = self._service.settings.name, format(self._id, "x")
+        lasted_s = trio.current_time() - self._began
+        self._forwards.log.forward_end(
+            ForwardEnd(name, self._source, id_, outcome.value, by, why, received, sent, lasted_s)
+        )
 
     def _leave(self, outcome: Outcome) -> None:
         for timer in (self._idle, self._lifetime):

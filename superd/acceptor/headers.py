@@ -16,7 +16,7 @@ from collections.abc import Callable
 from attrs import define
 
 from superd.acceptor.dispatch import PARKED_RETRY_S
-from superd.acceptor.poller import Poller
+from superd.acceptor.poller import THE_LAST, Poller
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.timers import Timer, Timers
 from superd.policy.proxy_header import MAX_HEADER_BYTES, Header, HeaderError, parse
@@ -78,7 +78,7 @@ class Headers:
         announced.timer = self._timers.after(
             seconds, lambda: self._turn_away(announced, "it did not come in time")
         )
-        self._poller.watch(announced.sock.fileno(), lambda: self._look(announced), edge=True)
+        self._poller.watch_edges(announced.sock.fileno(), lambda events: self._look(announced, events))
 
     def _make_room(self, waiting: list[Announced]) -> None:
         counts = Counter(one.source for one in waiting)
@@ -88,7 +88,7 @@ class Headers:
                 self._turn_away(one, "it had not come when others needed the room")
                 return
 
-    def _look(self, announced: Announced) -> None:
+    def _look(self, announced: Announced, events: int) -> None:
         try:
             data = announced.sock.recv(MAX_HEADER_BYTES, socket.MSG_PEEK)
             header = parse(data)
@@ -100,7 +100,7 @@ class Headers:
         except OSError as error:
             self._turn_away(announced, error.strerror or str(error))
             return
-        if not data:
+        if header is None and events & THE_LAST:
             self._turn_away(announced, "the connection ended before it")
         elif header is not None:
             announced.sock.recv(header.length)

@@ -131,7 +131,7 @@ class Instances:
         service.instance = id_
         service.accepted += not service.is_nowait
         self._poll(service)
-        spawner.link.post(StartInstance(id_, position))
+        spawner.tell(StartInstance(id_, position))
 
     def _take_token(self, service: Service) -> bool:
         """Whether the service's rate and the load admit another start; if not, it is tried again in time."""

@@ -7,16 +7,17 @@ messages, so start, reload and restart after a crash are one code path.
 
 from __future__ import annotations
 
+import linecache
 import os
 import resource
 import signal
 import socket
 import sys
 import time
-from functools import partial
 from typing import NoReturn
 
 from superd.acceptor.names import Resolver
+from superd.acceptor.reserve import Reserve
 from superd.errors import SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
@@ -40,16 +41,20 @@ def main() -> NoReturn:
         verify_dropped(identity, from_root=from_root == "1")
     except SuperdError as error:
         sys.exit(f"superd: the acceptor kept a privilege: {error}")
-    resolver = Resolver()  # a thread, and the last
-    # It starts nothing; and what somebody who took it over left behind could attack the next one, of the same user.
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    link = Link(socket.socket(fileno=int(descriptor)), Role.ACCEPTOR, Role.MASTER)
+    import encodings.idna  # noqa: F401  getaddrinfo(3) wants it, and cannot have it later
 
     import trio  # only now: nothing third-party is ever loaded with a privilege
 
+    from superd.acceptor import sandbox
     from superd.acceptor.serve import Acceptor
 
-    trio.run(
-        partial(Acceptor(link, time.time, resolver).serve), restrict_keyboard_interrupt_to_checkpoints=True
-    )
+    lacking = [sandbox.give_up_files()]
+    resolver = Resolver()  # threads, and the last
+    # It starts nothing; and what somebody who took it over left behind could attack the next one, of the same user.
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    lacking.append(sandbox.give_up_calls())
+    link = Link(socket.socket(fileno=int(descriptor)), Role.ACCEPTOR, Role.MASTER)
+    acceptor = Acceptor(link, time.time, resolver, Reserve(), [text for text in lacking if text])
+    linecache.clearcache()  # attrs keeps there what it wrote of every class, a megabyte
+    trio.run(acceptor.serve, restrict_keyboard_interrupt_to_checkpoints=True)
     sys.exit(0)

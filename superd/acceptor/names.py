@@ -1,7 +1,8 @@
 """Host names of the policy, looked up forward and kept fresh.
 
-getaddrinfo(3) waits, so a thread of its own does that. It is started before the acceptor takes from itself the right to
-start anything (main.py), and does nothing until a service names a host.
+getaddrinfo(3) waits, so threads of their own do that: a few, so that names whose server does not answer hold up few
+others. They are started before the acceptor takes from itself the right to start anything (main.py), and do nothing
+until a service names a host.
 """
 
 from __future__ import annotations
@@ -23,31 +24,14 @@ REFRESH_S = 300.0
 RETRY_S = 30.0
 """When a name that could not be looked up is tried again; what was known of it holds until then."""
 
+THREADS = 8
+"""Names that are looked up at once. A name server that is away takes half a minute of a thread each time."""
+
 Addresses = tuple[tuple[int, int], ...]
 """Version and value of each address, as ``policy.networks`` has them."""
 
 Answer = Callable[[str, Addresses, str], None]
 """Given a name, its addresses, and what went wrong (then empty)."""
-
-
-class Resolver:
-    """Looks names up, one after the other, in a thread."""
-
-    def __init__(self) -> None:
-        self._questions: queue.SimpleQueue[tuple[str, Answer]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True, name="resolver").start()
-
-    def ask(self, name: str, answer: Answer) -> None:
-        """Look a name up; ``answer`` is called from the thread."""
-        self._questions.put((name, answer))
-
-    def _work(self) -> None:
-        while True:
-            name, answer = self._questions.get()
-            try:
-                answer(name, look_up(name), "")
-            except OSError as error:
-                answer(name, (), error.strerror or str(error))
 
 
 def look_up(name: str) -> Addresses:
@@ -59,6 +43,34 @@ def look_up(name: str) -> Addresses:
     found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     addresses = (parse_address(str(entry[4][0])) for entry in found)
     return tuple(sorted(set(addresses)))
+
+
+class Resolver:
+    """Looks names up in threads, each name in the next one that is free.
+
+    Args:
+        look: finds the addresses of a name; raises OSError, or ValueError for what cannot be asked at all.
+        threads: how many names at once.
+    """
+
+    def __init__(self, look: Callable[[str], Addresses] = look_up, threads: int = THREADS) -> None:
+        self._look = look
+        self._questions: queue.SimpleQueue[tuple[str, Answer]] = queue.SimpleQueue()
+        for _ in range(threads):
+            threading.Thread(target=self._work, daemon=True, name="resolver").start()
+
+    def ask(self, name: str, answer: Answer) -> None:
+        """Look a name up; ``answer`` is called from a thread."""
+        self._questions.put((name, answer))
+
+    def _work(self) -> None:
+        while True:
+            name, answer = self._questions.get()
+            try:
+                addresses, failure = self._look(name), ""
+            except (OSError, ValueError) as error:
+                addresses, failure = (), getattr(error, "strerror", None) or str(error)
+            answer(name, addresses, failure)
 
 
 @define

@@ -13,14 +13,15 @@ from superd.acceptor.counts import Counts, parse_counts
 from superd.acceptor.hosts import Hosts
 from superd.acceptor.names import Addresses, Answer, Names
 from superd.acceptor.services import Service
+from superd.acceptor.sharing import calendar_of, share_policy
 from superd.acceptor.timers import Timer, Timers
-from superd.acceptor.tuning import MAX_NOTE_BYTES, Tuning, parse_note
+from superd.acceptor.tuning import MAX_NOTE_BYTES, UNTUNED, Tuning, parse_note
 from superd.config.model import Builtin
 from superd.config.quotes import split_quotes
 from superd.config.tuning import retune
 from superd.errors import ConfigError, Fault
 from superd.log import EventName, Level, Logger
-from superd.policy.calendar import Calendar, parse_hours
+from superd.policy.calendar import Calendar
 from superd.policy.decision import Client, Decision, Total
 from superd.policy.rules import UNLIMITED, Access, Limits, ProxyProtocol
 from superd.wire.policies import HostsFiles, Keep, ServicePolicy
@@ -79,9 +80,10 @@ class Policies:
 
     def told(self, service: Service, message: ServicePolicy) -> None:
         """The rules of a service, new or changed."""
+        message = share_policy(message)
         ruled = self._ruled.get(service.id)
         if ruled is None:
-            ruled = self._ruled[service.id] = Ruled(service, message, Calendar(()), Tuning())
+            ruled = self._ruled[service.id] = Ruled(service, message, calendar_of(()), UNTUNED)
             tuned, _, counted = message.note.partition("\n")
             ruled.tuning = self._tuned(ruled, tuned)
             self._count_on(ruled, counted)
@@ -97,7 +99,7 @@ class Policies:
             return parse_note(text).at(self._clock())
         except ValueError as error:
             self._warn(ruled, f"what was tuned is given up: {error}")
-            return Tuning()
+            return UNTUNED
 
     def _count_on(self, ruled: Ruled, counted: str) -> None:
         """Go on from what an earlier acceptor had counted."""
@@ -122,15 +124,18 @@ class Policies:
     def forget(self, service: Service) -> None:
         """A service is gone."""
         ruled = self._ruled.pop(service.id, None)
-        if ruled is not None and ruled.expiry is not None:
+        if ruled is None:
+            return
+        if ruled.expiry is not None:
             ruled.expiry.cancel()
-        self._names.update()
+        if self._names_of(ruled):
+            self._names.update()
 
     # --- what an administrator says ---
 
     def tuning(self, service: Service) -> Tuning:
         """What was changed on the live system."""
-        return self._ruled[service.id].tuning if service.id in self._ruled else Tuning()
+        return self._ruled[service.id].tuning if service.id in self._ruled else UNTUNED
 
     def tune(
         self,
@@ -156,7 +161,7 @@ class Policies:
         if ruled is None:
             raise ConfigError([Fault("tune", service.settings.name, "the service is off", "mend it first")])
         until = None if seconds is None else self._clock() + seconds
-        before = Tuning() if reset else ruled.tuning
+        before = UNTUNED if reset else ruled.tuning
         tuning = before.set(values, until, saved=saved)
         self._rules(ruled, tuning)
         if tuning.note_bytes > MAX_NOTE_BYTES:
@@ -208,23 +213,27 @@ class Policies:
             rules = self._rules(ruled, ruled.tuning)
         except ConfigError as error:  # it fits the service no longer
             self._warn(ruled, f"what was tuned is given up: {error}")
-            ruled.tuning = Tuning()
+            ruled.tuning = UNTUNED
             self._leave(ruled)
             rules = self._rules(ruled, ruled.tuning)
         engine = service.engine
+        named = self._names_of(ruled)
         engine.retune(*rules, monotonic_ns())
         service.banner_denied = policy.banner_denied.encode()
         service.banner_limited = policy.banner_limited.encode()
         is_quotes = service.settings.builtin == Builtin.QOTD and bool(policy.banner)
         service.banner = b"" if is_quotes else policy.banner.encode()
         service.quotes = split_quotes(policy.banner) if is_quotes else ()
-        ruled.calendar = Calendar(tuple(map(parse_hours, engine.access_rules.hours)))
+        ruled.calendar = calendar_of(engine.access_rules.hours)
         self._arm_expiry(ruled)
-        self._names.update()
+        if named != self._names_of(ruled):  # every service's would be gone through, and most name nobody
+            self._names.update()
         for name in engine.access.names:
             engine.access.resolved(name, self._names.known(name))
         self._settle(ruled)
-        self._start_ticking()
+        if not self._ticking and _asks_clock(ruled):
+            self._ticking = True
+            self._tick()
 
     def _arm_expiry(self, ruled: Ruled) -> None:
         if ruled.expiry is not None:
@@ -275,11 +284,6 @@ class Policies:
                 self._settle(ruled)
 
     # --- hours and load ---
-
-    def _start_ticking(self) -> None:
-        if not self._ticking and any(map(_asks_clock, self._ruled.values())):
-            self._ticking = True
-            self._tick()
 
     def _tick(self) -> None:
         asking = [ruled for ruled in self._ruled.values() if _asks_clock(ruled)]

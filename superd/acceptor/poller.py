@@ -7,6 +7,7 @@ of a thousand tasks.
 
 from __future__ import annotations
 
+import errno
 import select
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ LINGER_S = 0.001
 TURN_S = 0.01
 """… and for how long at the most, if there is always more."""
 
-NAP_S = 0.001
+NAP_S = 0.0003
 """How long a busy acceptor lets connections gather."""
 
 FIRST_TRIAL_S, LAST_TRIAL_S = 0.05, 1.0
@@ -27,7 +28,15 @@ FIRST_TRIAL_S, LAST_TRIAL_S = 0.05, 1.0
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
-BOTH_EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+BOTH_EDGES = select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+
+THE_LAST = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+"""Of an edge: what can be read now is all that will ever come."""
+
+CROWDED_S = 0.1
+"""When what the kernel had no room to watch is tried again."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.ENOMEM})
 
 
 class Moderation:
@@ -61,13 +70,22 @@ class Moderation:
 
 
 class Poller:
-    """Calls back when a descriptor is ready, level-triggered unless asked otherwise."""
+    """Calls back when a descriptor is ready, level-triggered unless asked otherwise.
 
-    def __init__(self) -> None:
+    The kernel watches so many descriptors for each user (max_user_watches, epoll(7)), and needs memory for it. What it
+    has no room for waits here, and is tried again: whoever it belongs to is late, and nobody else.
+
+    Args:
+        crowded: told each time that there is no room.
+    """
+
+    def __init__(self, crowded: Callable[[OSError], None]) -> None:
+        self._crowded = crowded
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._carriers: dict[int, Callable[[int], None]] = {}
         self._unfinished: list[Callable[[], None]] = []
+        self._waiting: dict[int, int] = {}  # what there is no room to watch, and for what it is to be
         self._new: set[int] = set()  # watched since the present wake-up began: what it tells of them is stale
         self._moderation = Moderation()
         self.taken = 0  # connections accepted since it was last looked at
@@ -75,16 +93,37 @@ class Poller:
     def watch(self, descriptor: int, callback: Callable[[], None], *, edge: bool = False) -> None:
         """Call ``callback`` whenever ``descriptor`` is readable, or its other end is gone; with ``edge`` once for
         each arrival, whoever reads it."""
+        self._register(descriptor, READ | select.EPOLLET if edge else READ)
         self._callbacks[descriptor] = callback
-        self._new.add(descriptor)
-        self._epoll.register(descriptor, READ | select.EPOLLET if edge else READ)
 
     def watch_edges(self, descriptor: int, callback: Callable[[int], None]) -> None:
         """Call ``callback`` with what is new of ``descriptor``, once for each change: it can be read (EPOLLIN) or
-        written (EPOLLOUT), its peer writes no more (EPOLLRDHUP), it is over (EPOLLHUP) or broken (EPOLLERR)."""
+        written (EPOLLOUT), something is urgent (EPOLLPRI), its peer writes no more (EPOLLRDHUP), it is over (EPOLLHUP)
+        or broken (EPOLLERR)."""
+        self._register(descriptor, BOTH_EDGES)
         self._carriers[descriptor] = callback
-        self._new.add(descriptor)
-        self._epoll.register(descriptor, BOTH_EDGES)
+
+    def _register(self, descriptor: int, events: int) -> None:
+        try:
+            self._epoll.register(descriptor, events)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            self._waiting[descriptor] = events
+            self._crowded(error)
+        else:
+            self._new.add(descriptor)
+
+    def _register_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for descriptor, events in waiting.items():
+            self._register(descriptor, events)
+
+    def _modify(self, descriptor: int, events: int) -> None:
+        if descriptor in self._waiting:
+            self._waiting[descriptor] = events
+        else:
+            self._epoll.modify(descriptor, events)
 
     def hand_over(self, descriptor: int, callback: Callable[[int], None]) -> None:
         """Somebody else hears of the edges of ``descriptor`` from now on."""
@@ -96,15 +135,16 @@ class Poller:
 
     def watch_writing(self, descriptor: int, wanted: bool) -> None:
         """Call back for writing too (or no more)."""
-        self._epoll.modify(descriptor, READ | WRITE if wanted else READ)
+        self._modify(descriptor, READ | WRITE if wanted else READ)
 
     def watch_ways(self, descriptor: int, *, reading: bool, writing: bool) -> None:
         """Call back when it can be read, written, or either; when its other end is gone, in any case."""
-        self._epoll.modify(descriptor, (READ if reading else 0) | (WRITE if writing else 0))
+        self._modify(descriptor, (READ if reading else 0) | (WRITE if writing else 0))
 
     def forget(self, descriptor: int) -> None:
         """Stop watching; harmless when it was not watched. To be called before the descriptor is closed."""
-        if self._callbacks.pop(descriptor, None) or self._carriers.pop(descriptor, None):
+        watched = self._callbacks.pop(descriptor, None) or self._carriers.pop(descriptor, None)
+        if watched and self._waiting.pop(descriptor, None) is None:
             self._epoll.unregister(descriptor)
 
     async def run(self, after: Callable[[], None]) -> None:
@@ -114,10 +154,7 @@ class Poller:
         scheduler every ten instead of with every connection.
         """
         while True:
-            if self._unfinished:
-                await trio.lowlevel.checkpoint()
-            else:
-                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            await self._something()
             turn_ends = time.monotonic() + TURN_S
             while (ready := self._epoll.poll(0 if self._unfinished else LINGER_S)) or self._unfinished:
                 now = time.monotonic()
@@ -127,6 +164,17 @@ class Poller:
                 if now >= turn_ends:
                     break
             after()
+
+    async def _something(self) -> None:
+        """Wait until there is something to do."""
+        if self._unfinished:
+            await trio.lowlevel.checkpoint()
+        elif self._waiting:
+            with trio.move_on_after(CROWDED_S):
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            self._register_waiting()
+        else:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
 
     def _moderate(self, now: float) -> None:
         self._moderation.took(self.taken, now)

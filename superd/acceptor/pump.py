@@ -60,11 +60,15 @@ class Pump:
         self.active_at = trio.current_time()
         self._is_busy = False  # on the poller's list of those who have more to do
 
-    def start(self) -> None:
-        """Begin; the poller knows the backend's socket from its connecting."""
+    def start(self, events: int) -> None:
+        """Begin; the poller knows the backend's socket from its connecting.
+
+        Args:
+            events: what it has told of the backend's socket already, and will not tell again.
+        """
         self._poller.watch_edges(self.up.source.fileno(), self._client_told)
         self._poller.hand_over(self.down.source.fileno(), self._backend_told)
-        self._go()
+        self._backend_told(events)
 
     def close(self, *, reset: str = "") -> None:
         """Let go of both sockets.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,7 +39,16 @@ def explain(service: Service) -> dict[str, Any]:
     """What ``superctl explain`` turns into words."""
     engine = service.engine
     tables = policy_tables(engine.limits, engine.access_rules, engine.proxy_protocol, all_keys=True)
-    return {**attrs.asdict(service.settings), **_one(service), **tables}
+    return {**attrs.asdict(service.settings), **_one(service), **tables, "acceptor_user": _own_user()}
+
+
+def _own_user() -> str:
+    """Whom this process runs as: by name, where that number has one."""
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def state_lines(services: Iterable[Service]) -> Iterable[Mapping[str, Any]]:

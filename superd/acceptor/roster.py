@@ -13,11 +13,22 @@ from superd.acceptor.instances import Instances
 from superd.acceptor.policies import Policies
 from superd.acceptor.servers import Servers
 from superd.acceptor.services import Service
+from superd.acceptor.sharing import share_settings
 from superd.policy.engine import Engine
 from superd.policy.outcome import Outcome
 from superd.policy.rules import Access, Limits, ProxyProtocol
-from superd.wire.messages import ListenerDown, ListenerUp, ServiceDown, ServiceFaulty, ServiceUp
+from superd.wire.messages import (
+    ListenerDown,
+    ListenerUp,
+    ServiceDown,
+    ServiceFaulty,
+    ServiceSettings,
+    ServiceUp,
+)
 from superd.wire.policies import ServicePolicy
+
+_RULES = Limits(), Access(), ProxyProtocol()
+"""What holds until the master has told what does."""
 
 
 class Roster:
@@ -63,19 +74,19 @@ class Roster:
         }
 
     def _up(self, message: ServiceUp, descriptors: list[int]) -> None:
+        settings = share_settings(message.settings)
         service = self._services.get(message.service)
         if service is None:
-            service = self._add(message)
+            service = self._add(message.service, settings)
         for descriptor in descriptors:
             service.work = socket.socket(fileno=descriptor)
-        self._servers.attach(service, message.settings)
+        self._servers.attach(service, settings)
         service.fault = ""
         self._entrances.close(service)
         self._retire_spawners(service)
 
-    def _add(self, message: ServiceUp | ServiceFaulty) -> Service:
-        engine = Engine(Limits(), Access(), ProxyProtocol(), self._policies.total)
-        service = self._services[message.service] = Service(message.service, message.settings, engine)
+    def _add(self, id_: int, settings: ServiceSettings) -> Service:
+        service = self._services[id_] = Service(id_, settings, Engine(*_RULES, self._policies.total))
         return service
 
     def _retire_spawners(self, service: Service) -> None:
@@ -118,14 +129,15 @@ class Roster:
             if service.work is not None:
                 service.work.close()
             del self._services[service.id]
-            self._servers.gone()
+            self._servers.gone(service)
 
     def _faulty(self, message: ServiceFaulty, _: list[int]) -> None:
         service = self._services.get(message.service)
         if service is None:
-            service = self._add(message)
+            service = self._add(message.service, message.settings)
         self._servers.leave(service)
-        service.settings, service.fault = message.settings, message.reason
+        self._servers.replace(service, message.settings)
+        service.fault = message.reason
         self._entrances.close(service)
         self.end_instance(service)
 

@@ -29,6 +29,7 @@ from superd.acceptor.policy_commands import PolicyCommands
 from superd.acceptor.poller import Poller
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.report import state_lines
+from superd.acceptor.reserve import Reserve
 from superd.acceptor.roster import Roster
 from superd.acceptor.servers import Servers
 from superd.acceptor.services import Listener, Service
@@ -70,14 +71,25 @@ class Acceptor:
         link: to the master.
         clock: wall clock for the log, seconds since the epoch.
         resolver: looks host names up.
+        reserve: descriptors for what the master sends, and for who asks for the state.
+        warnings: what is to be logged as soon as there is a log.
     """
 
-    def __init__(self, link: Link, clock: Callable[[], float], resolver: Resolver) -> None:
+    def __init__(
+        self,
+        link: Link,
+        clock: Callable[[], float],
+        resolver: Resolver,
+        reserve: Reserve,
+        warnings: Sequence[str] = (),
+    ) -> None:
         self.resolver = resolver
+        self.reserve = reserve
+        self._warnings = warnings
         self.link = link
         self.clock = clock
         self.services: dict[int, Service] = {}
-        self.poller = Poller()
+        self.poller = Poller(self._crowded)
         self.timers = Timers()
         self.serving = False
         self._control_scope = trio.CancelScope()
@@ -91,6 +103,8 @@ class Acceptor:
         self._assemble(settings.message)
         async with trio.open_nursery() as self._nursery:
             self._settings(settings.message, settings.descriptors)
+            for warning in self._warnings:
+                self.log.log(EventName.WARNING, Level.WARNING, warning)
             self.poller.watch(self.link.fileno(), self._from_master)
             self._nursery.start_soon(self.poller.run, self._after)
             self._nursery.start_soon(self.timers.run, self._after)
@@ -101,7 +115,7 @@ class Acceptor:
     async def _first_settings(self) -> Received:
         while True:
             await trio.lowlevel.wait_readable(self.link.fileno())
-            for received in self.link.receive():
+            for received in self.link.receive():  # with nobody accepted yet
                 if not isinstance(received.message, Settings):
                     raise WireError(f"{type(received.message).__name__} before Settings")
                 return received
@@ -194,7 +208,7 @@ class Acceptor:
             self.policies, self.commands.shown, self.commands.find, self.commands.unknown
         )
         table = {**self.commands.table(), **about_policy.table()}
-        self.control = Control(table, _admission(settings), self._audit)
+        self.control = Control(table, _admission(settings), self._audit, self.reserve)
         self._orders = {
             **self.roster.orders(),
             Settings: self._settings,
@@ -225,8 +239,9 @@ class Acceptor:
             if self.link.wants_write:
                 self.link.flush()
                 self.poller.watch_writing(self.link.fileno(), self.link.wants_write)
-            for received in self.link.receive():
-                self._orders[type(received.message)](received.message, received.descriptors)
+            with self.reserve:
+                for received in self.link.receive():
+                    self._orders[type(received.message)](received.message, received.descriptors)
         except (EOFError, OSError):
             self.log.flush()
             self._nursery.cancel_scope.cancel()
@@ -257,7 +272,9 @@ class Acceptor:
         self.spawners.up(self.services[message.service], message, link)
 
     def _spawner_down(self, message: SpawnerDown, _: list[int]) -> None:
-        service = self.services[message.service]
+        service = self.services.get(message.service)
+        if service is None:
+            return  # gone, and this was still importing its handler
         spawner = self.spawners.down(service, message.spawner)
         service.asked_for_spawner = False
         orphans = [
@@ -267,7 +284,7 @@ class Acceptor:
         if message.reason:
             self.dispatch.spawner_died(service)
             if service.spawner is not None:
-                self.dispatch.second_spawner_failed(service)
+                self.dispatch.further_spawner_failed(service)
             elif not self.stopping.has_begun:
                 trouble = f"its spawner failed: {message.reason}"
                 self.dispatch.retry_later(service, lambda: self._look_again(service), trouble)
@@ -315,7 +332,7 @@ class Acceptor:
         return [service.settings.forward for service in self.services.values() if service.settings.forward]
 
     def _ask_name(self, name: str, answer: Answer) -> None:
-        """Have a name looked up; the answer comes back from the resolver's thread into trio."""
+        """Have a name looked up; the answer comes back from the resolver's threads into trio."""
         self.resolver.ask(name, lambda *found: self._token.run_sync_soon(answer, *found))
 
     def _took(self, connections: int) -> None:
@@ -328,6 +345,13 @@ class Acceptor:
             f"cannot accept: {os.strerror(error.errno or errno.EIO)}; tried again",
             service=listener.service.settings.name,
             listen=listener.name,
+        )
+
+    def _crowded(self, error: OSError) -> None:
+        self.log.log(
+            EventName.ERROR,
+            Level.ERR,
+            f"the kernel watches no more descriptors: {os.strerror(error.errno or errno.ENOSPC)}; tried again",
         )
 
     def _after(self) -> None:

@@ -28,13 +28,19 @@ class Servers:
             is_datagram = settings.forward.startswith("udp:")
             service.server = self._forwards.admit if settings.forward and not is_datagram else None
             service.hears = self._sessions.hear if is_datagram else None
-        service.settings = settings
-        self._backends.update()
+        self.replace(service, settings)
+
+    def replace(self, service: Service, settings: ServiceSettings) -> None:
+        """The settings of a service are others, whether it is on or off."""
+        old, service.settings = service.settings, settings
+        if settings.forward or old.forward:  # all services are asked then, and most lead nowhere
+            self._backends.update()
 
     def leave(self, service: Service) -> None:
         """The service is off, or about to go."""
         self._builtins.leave(service)
 
-    def gone(self) -> None:
+    def gone(self, service: Service) -> None:
         """A service was forgotten."""
-        self._backends.update()
+        if service.settings.forward:
+            self._backends.update()

@@ -108,6 +108,14 @@ class SpawnerLink:
     pinged_at: float = 0.0
     idle_since: float = 0.0
 
+    def tell(self, message: object) -> bool:
+        """Say something to it; False when it is gone, which the master will tell, with the reason."""
+        try:
+            self.link.post(message)
+        except OSError:
+            return False
+        return True
+
 
 @define(eq=False)
 class Service:

@@ -8,6 +8,7 @@ network would.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -23,12 +24,23 @@ from superd.acceptor.pump import BACKEND
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Listener, Service
 from superd.acceptor.timers import Timer, Timers
-from superd.kernel.arrivals import Arrival, receive
-from superd.log import EventName, Level, Logger, Value
+from superd.kernel.arrivals import Arrival
+from superd.log import EventName, Forwarded, ForwardEnd, Level, Logger
 from superd.policy.decision import Decision
 from superd.policy.outcome import Outcome
 from superd.wire.datagrams import MAX_DATAGRAM_BYTES
 from superd.wire.messages import MAX_BATCH
+
+_DROPPED = frozenset(
+    {
+        errno.EAGAIN,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EMSGSIZE,  # it is longer than the way to the backend takes
+        errno.EPERM,  # a firewall rule forbids it
+    }
+)
+"""send(2): one datagram is lost, as a network would lose it. Everything else ends its session."""
 
 Key = tuple[Listener, Any]
 
@@ -62,14 +74,7 @@ class Sessions:
 
     def hear(self, listener: Listener) -> None:
         """Take what a listener has heard, up to a batch."""
-        for _ in range(MAX_BATCH):
-            try:
-                arrival = receive(listener.sock, MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._accepting.back_off(listener, error)
-                return
+        for arrival in self._accepting.heard(listener):
             address = arrival.source
             session = self.open.get((listener, address)) or self._begin(listener, address)
             if session is not None:
@@ -98,15 +103,8 @@ class Sessions:
         service = listener.service
         session = self.open[listener, address] = Session(self, listener, address, id_, sock)
         service.served[id_] = session
-        self.log.log(
-            EventName.CONNECTION,
-            Level.INFO,
-            service=service.settings.name,
-            source=unmapped(address[0]),
-            port=address[1],
-            backend=backend.text,
-            id=format(id_, "x"),
-        )
+        name, source = service.settings.name, unmapped(address[0])
+        self.log.forwarded(Forwarded(name, source, address[1], backend.text, format(id_, "x")))
         return session
 
     def _fail(self, service: Service, id_: int, source: str, problem: str) -> None:
@@ -180,10 +178,9 @@ class Session:
         self._received += len(arrival.payload)
         try:
             self._sock.send(arrival.payload)
-        except BlockingIOError:
-            pass  # dropped, as a network would
         except OSError as error:
-            self._broke(error)
+            if error.errno not in _DROPPED:
+                self._broke(error)
 
     def _answered(self) -> None:
         """Send what the backend has said to the client, up to a batch."""
@@ -221,7 +218,7 @@ class Session:
     def _broke(self, error: OSError) -> None:
         self.end(Outcome.RESET, by=BACKEND, error=os.strerror(error.errno or 0))
 
-    def end(self, why: Outcome, **fields: Value) -> None:
+    def end(self, why: Outcome, by: str = "", error: str = "") -> None:
         sessions, service = self._sessions, self._listener.service
         if sessions.open.pop((self._listener, self._address), None) is None:
             return
@@ -230,17 +227,10 @@ class Session:
                 timer.cancel()
         sessions.poller.forget(self._sock.fileno())
         self._sock.close()
-        sessions.log.log(
-            EventName.END,
-            Level.INFO,
-            service=service.settings.name,
-            source=unmapped(self._address[0]),
-            id=format(self._id, "x"),
-            outcome=why.value,
-            **fields,
-            received=self._received,
-            sent=self._sent,
-            duration=round(trio.current_time() - self._began, 3),
+        name, source, id_ = service.settings.name, unmapped(self._address[0]), format(self._id, "x")
+        lasted_s = trio.current_time() - self._began
+        sessions.log.forward_end(
+            ForwardEnd(name, source, id_, why.value, by, error, self._received, self._sent, lasted_s)
         )
         del service.served[self._id]
         service.engine.ended(self._id, why, monotonic_ns())

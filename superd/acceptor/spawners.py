@@ -100,11 +100,7 @@ class Spawners:
                 self._requests.told(service, spawner)
 
     def _say(self, spawner: SpawnerLink, message: object) -> None:
-        try:
-            spawner.link.post(message)
-        except OSError:
-            return  # gone; the master will tell
-        if spawner.link.wants_write:
+        if spawner.tell(message) and spawner.link.wants_write:
             self._poller.watch_writing(spawner.link.fileno(), True)
 
     async def keep(self) -> None:

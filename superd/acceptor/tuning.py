@@ -63,6 +63,8 @@ class Tuning:
 
     def at(self, now: float) -> Tuning:
         """Without what is over by then."""
+        if not self.passing:
+            return self
         return evolve(self, passing={key: one for key, one in self.passing.items() if now < one.until})
 
     def unsaved(self) -> Tuning:
@@ -87,6 +89,10 @@ class Tuning:
         }
 
 
+UNTUNED = Tuning()
+"""Nothing was changed."""
+
+
 def parse_note(text: str) -> Tuning:
     """What ``Tuning.note`` wrote.
 
@@ -94,7 +100,7 @@ def parse_note(text: str) -> Tuning:
         ValueError: it is no note. An acceptor that somebody had taken over may have left anything.
     """
     if not text:
-        return Tuning()
+        return UNTUNED
     try:
         note = json.loads(text)
         lasting, saved, passing = note["lasting"], note["saved"], note["passing"]

@@ -45,7 +45,10 @@ def _sentences(service: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _builtin(service: Mapping[str, Any]) -> Iterator[str]:
-    yield f"superd serves {service['builtin']} by itself, without a process and without privilege."
+    yield (
+        f"superd serves {service['builtin']} by itself, without a process and without privilege, "
+        f"as its acceptor's user {service['acceptor_user']}."
+    )
     if service["ident_user"]:
         yield f"It says that every connection is {service['ident_user']}'s."
     if service["runtime_max_s"] >= 0:
@@ -55,8 +58,12 @@ def _builtin(service: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _program(service: Mapping[str, Any]) -> Iterator[str]:
-    user = service["user"] or "whoever runs superd"
-    yield f"{_HOW[service['mode']]}: {shlex.join(service['program'])}, running as {user}."
+    user = service["user"] or service["acceptor_user"]
+    if service.get("handler"):
+        yield f"Each connection gets a process of its own, in which Python calls {service['handler']}, as {user}."
+        yield "That process is a copy of one that has imported it already, so nothing is executed or imported."
+    else:
+        yield f"{_HOW[service['mode']]}: {shlex.join(service['program'])}, running as {user}."
     yield _STANDARD_ERROR[service["standard_error"]]
     if service["runtime_max_s"] >= 0:
         yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."
@@ -73,7 +80,10 @@ def _end(service: Mapping[str, Any]) -> str:
 def _forward(service: Mapping[str, Any]) -> Iterator[str]:
     target, is_udp = service["forward"], service["forward"].startswith("udp:")
     what = "each client's datagrams" if is_udp else "each connection"
-    yield f"superd itself carries {what} to {target}, without a process for it and without a privilege."
+    yield (
+        f"superd itself carries {what} to {target}, without a process for it and without a privilege, "
+        f"as its acceptor's user {service['acceptor_user']}."
+    )
     version = service["proxy_protocol"].get("send")
     if version:
         yield f"The backend is told who its client is by a PROXY header of version {version}."
@@ -83,7 +93,7 @@ def _forward(service: Mapping[str, Any]) -> Iterator[str]:
     if idle >= 0:
         yield f"One on which nothing moves for {format_duration(idle)} is ended."
     if service["program"]:
-        user = service["user"] or "whoever runs superd"
+        user = service["user"] or service["acceptor_user"]
         yield f"The first connection starts the backend: {shlex.join(service['program'])}, running as {user}."
         yield _STANDARD_ERROR[service["standard_error"]]
         if idle >= 0:

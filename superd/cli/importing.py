@@ -7,31 +7,21 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from superd.cli.words import UsageError
 from superd.config.legacy.carried import Carried, LegacyError
 from superd.config.legacy.detect import Kind, detect, is_authbind
+from superd.config.legacy.folders import sorted_out
+from superd.config.legacy.guarded import GuardedFiles
 from superd.config.legacy.importers import left_out_of_folder, read_all
 from superd.config.legacy.inetd.dialects import DIALECTS
-from superd.config.legacy.report import has_faults, has_notes, to_json, to_text
-from superd.config.legacy.surroundings import Surroundings, entries, read_plain, this_machine
+from superd.config.legacy.report import has_faults, has_notes, shown, to_json, to_text
+from superd.config.legacy.surroundings import Surroundings, this_machine
 from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.write import to_toml
 from superd.errors import Exit
 
-_LEFTOVERS = (
-    "~",
-    ".bak",
-    ".orig",
-    ".rej",
-    ".dpkg-old",
-    ".dpkg-new",
-    ".dpkg-dist",
-    ".rpmsave",
-    ".rpmnew",
-    ".swp",
-)
 _STDOUT = "-"
 
 
@@ -82,22 +72,23 @@ def run_import(options: argparse.Namespace, machine: Surroundings | None = None)
     collects = gc.isenabled()
     gc.disable()  # of thousands of services nothing is garbage before all is written, and looking takes as long again
     try:
-        return _import(options, machine or this_machine(ask_network=True))
+        files = GuardedFiles()
+        return _import(options, files, machine or this_machine(files.read, files.entries, ask_network=True))
     finally:
         if collects:
             gc.enable()
 
 
-def _import(options: argparse.Namespace, machine: Surroundings) -> int:
+def _import(options: argparse.Namespace, files: GuardedFiles, machine: Surroundings) -> int:
     try:
         wishes = Wishes(dialect=options.dialect or "", faithful=options.faithful, ports=_ports(options.port))
-        carried = read_all(_contents(options.files, options.dialect or ""), machine, wishes)
+        carried = read_all(_contents(options.files, options.dialect or "", files), machine, wishes)
         _write(options.output, to_toml(carried))
     except UsageError as error:
         print(f"superctl: {error}", file=sys.stderr)
         return Exit.USAGE
     except LegacyError as error:
-        print(f"superctl: {error}", file=sys.stderr)
+        print(f"superctl: {shown(str(error))}", file=sys.stderr)
         return Exit.DATA
     except OSError as error:
         print(f"superctl: {options.output}: {error.strerror}", file=sys.stderr)
@@ -118,7 +109,7 @@ def _ports(words: list[str]) -> dict[str, int]:
     return ports
 
 
-def _contents(paths: list[str], dialect: str) -> Mapping[str, bytes]:
+def _contents(paths: list[str], dialect: str, files: GuardedFiles) -> Mapping[str, bytes]:
     """The files that are named, and those of folders; authbind's folder is one by itself, without content.
 
     Raises:
@@ -127,19 +118,22 @@ def _contents(paths: list[str], dialect: str) -> Mapping[str, bytes]:
     found: dict[str, bytes] = {}
     for path in paths:
         if path == "-":
-            found["standard input"] = sys.stdin.buffer.read()
+            found["standard input"] = files.stream(sys.stdin.buffer)
         elif not os.path.isdir(path):
-            found[path] = read_plain(path)
-        elif is_authbind(entries(path)):
+            found[path] = files.named(path)
+        elif is_authbind(files.entries(path)):
             found[path] = b""
         else:
-            found.update(_of_folder(path, dialect))
+            found.update(_of_folder(path, dialect, files))
     return found
 
 
-def _of_folder(folder: str, dialect: str) -> dict[str, bytes]:
+def _of_folder(folder: str, dialect: str, reader: GuardedFiles) -> dict[str, bytes]:
     """What is to be imported of a folder; what is left out of it is said."""
-    contents = {path: read_plain(path) for path in _files(folder)}
+    files, leftovers = sorted_out(folder, reader.entries(folder))
+    for path in leftovers:
+        _leave_out(path, "")
+    contents = {path: reader.read(path) for path in files}
     kinds = {path: Kind.INETD if dialect else detect(content) for path, content in contents.items()}
     left_out = left_out_of_folder(kinds)
     for path, reason in left_out.items():
@@ -150,19 +144,9 @@ def _of_folder(folder: str, dialect: str) -> dict[str, bytes]:
     return found
 
 
-def _files(folder: str) -> Iterator[str]:
-    """Every regular file of a folder, sorted; what editors and packages leave behind is said and left out."""
-    for name in sorted(entries(folder)):
-        path = os.path.join(folder, name)
-        if name.endswith(_LEFTOVERS):
-            _leave_out(path, "")
-        elif os.path.isfile(path):
-            yield path
-
-
 def _leave_out(path: str, reason: str) -> None:
     told = f", {reason}" if reason else ""
-    print(f"superctl: {path}: left out{told}; name it if it is meant", file=sys.stderr)
+    print(f"superctl: {shown(path)}: left out{told}; name it if it is meant", file=sys.stderr)
 
 
 def _write(target: str, text: str) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from superd import __version__
 from superd.cli import superd
+from superd.config.legacy.detect import Kind
 from superd.config.legacy.inetd.dialects import DIALECTS
 from superd.config.legacy.wishes import Wishes
 from superd.errors import Exit
+from superd.log.opening import JOURNAL_SOCKET, open_sink
 
 CONFIG_FILE = "/etc/inetd.conf"
+CONFIG_FOLDER = "/etc/inetd.d"
 PID_FILE = "/run/inetd.pid"
 
 _LOGGING_L = ("freebsd", "netbsd", "openbsd")
@@ -29,7 +33,12 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     made = _Parser(prog="superd-inetd", description="superd in the place of inetd.", allow_abbrev=False)
-    made.add_argument("file", metavar="FILE", nargs="?", default=CONFIG_FILE, help=f"default: {CONFIG_FILE}")
+    made.add_argument(
+        "files",
+        metavar="FILE-OR-FOLDER",
+        nargs="*",
+        help=f"default: {CONFIG_FILE}, and {CONFIG_FOLDER} where it exists",
+    )
     made.add_argument(
         "-d", "--debug", action="store_true", help="stay in the foreground, log to standard error"
     )
@@ -68,8 +77,11 @@ def _count(text: str) -> int:
 def wishes_of(options: argparse.Namespace) -> Wishes:
     """How the file is read under these options."""
     logs = options.l and options.dialect in _LOGGING_L
+    files = files_of(options)
+    together = () if len(files) == 1 and not os.path.isdir(files[0]) else files
     return Wishes(
-        dialect=options.dialect,
+        dialect=options.dialect or ("gnu" if len(options.files) > 1 else ""),
+        usual=Kind.INETD,
         faithful=options.faithful,
         tcpd_asked=options.w or (options.l and not logs),
         rate_per_min=options.rate,
@@ -78,8 +90,51 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
         per_source_per_min=options.C,
         hosts=(options.a,) if options.a else (),
         backlog=options.q or None,
-        settings={"log": "stderr"} if options.debug else {},
+        settings=_settings(options),
+        files=together,
+        beside=() if options.files else (CONFIG_FOLDER,),
+        folder=folder_of(options),
     )
+
+
+def files_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """What is read; by their whole paths, since a daemon leaves its folder."""
+    if options.files:
+        return tuple(map(os.path.abspath, options.files))
+    alone = os.path.isdir(CONFIG_FOLDER) and not os.path.exists(CONFIG_FILE)
+    return (CONFIG_FOLDER if alone else CONFIG_FILE,)
+
+
+def folder_of(options: argparse.Namespace) -> str:
+    """Where programs run: where inetd stays when it stays in the foreground, if everybody may go there."""
+    folder = os.getcwd()
+    if not _in_foreground(options):
+        return "/"
+    way = [folder[:end] for end, character in enumerate(folder) if character == "/" and end] + [folder]
+    return folder if all(os.stat(step).st_mode & stat.S_IXOTH for step in way) else "/"
+
+
+def _in_foreground(options: argparse.Namespace) -> bool:
+    """Whether it stays there: Debian's inetd does so too for a service manager that waits for its word."""
+    return bool(options.debug or options.foreground or os.environ.get("NOTIFY_SOCKET"))
+
+
+def _settings(options: argparse.Namespace) -> dict[str, object]:
+    """``[superd]``: a daemon in the background has no terminal to log to, and inetd had syslog."""
+    if options.debug:
+        return {"log": "stderr"}
+    return {"log": "syslog"} if not _in_foreground(options) and _wants_syslog() else {}
+
+
+def _wants_syslog() -> bool:
+    """Whether syslog answers, on a machine without a journal."""
+    if os.path.exists(JOURNAL_SOCKET):
+        return False
+    try:
+        os.close(open_sink("syslog")[1])
+    except OSError:
+        return False
+    return True
 
 
 def pid_file_of(options: argparse.Namespace) -> str:
@@ -93,9 +148,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``superd-inetd``; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args([f"{word}={PID_FILE}" if word == "--pidfile" else word for word in words])
-    background = not (options.debug or options.foreground)
     return superd.run(
-        options.file, pid_file=pid_file_of(options), background=background, wishes=wishes_of(options)
+        files_of(options)[0],
+        pid_file=pid_file_of(options),
+        background=not _in_foreground(options),
+        wishes=wishes_of(options),
     )
 
 

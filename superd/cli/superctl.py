@@ -20,6 +20,7 @@ from superd.cli.importing import add_import, run_import
 from superd.cli.limits import bans_text, limits_text, who_may_text
 from superd.cli.overrides import save_overrides
 from superd.cli.replay import add_replay, replay
+from superd.cli.security import add_security, run_security
 from superd.cli.tables import status_table
 from superd.cli.words import UsageError, parse_time, tune_request
 from superd.config.places import CONFIG_FILE, CONTROL_SOCKET, MAX_REQUEST_BYTES, control_socket
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add_grants(command)
     add_replay(command)
     add_import(command)
+    add_security(command)
     return made
 
 
@@ -115,6 +117,8 @@ def _run(argv: list[str] | None) -> int:
         return run_grants(options)
     if options.command == "import":
         return run_import(options)
+    if options.command == "security":
+        return run_security(options)
     try:
         path, request = _control_path(options.control), _request(options)
         answer = ask(path, request)

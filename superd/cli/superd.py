@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import linecache
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from superd.config.places import CONFIG_FILE
 from superd.errors import ConfigError, Exit, Fault
 from superd.kernel import linux
 from superd.kernel.identity import IdentityError
+from superd.kernel.privileges import PrivilegeError
 from superd.master.births import BirthError
 from superd.master.grants import look_up
 from superd.master.main import STEERING, Master
@@ -71,6 +73,7 @@ def run(file: str, *, pid_file: str, background: bool, wishes: Wishes = Wishes()
         background: whether to go there once everything serves.
         wishes: how another super-server's file is read.
     """
+    linecache.clearcache()  # attrs keeps there what it wrote of every class, a megabyte
     return reported(lambda: _serve(load(file, wishes=wishes), file, pid_file, wishes, background=background))
 
 
@@ -82,7 +85,7 @@ def reported(command: Callable[[], int]) -> int:
         for fault in error.faults:
             print(f"superd: {fault}", file=sys.stderr)
         return Exit.CONFIG
-    except (BirthError, IdentityError, PidFileError) as error:
+    except (BirthError, IdentityError, PidFileError, PrivilegeError) as error:
         print(f"superd: {error}", file=sys.stderr)
         return Exit.PERMISSION
 

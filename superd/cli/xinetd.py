@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from superd import __version__
 from superd.cli import superd
+from superd.config.legacy.detect import Kind
 from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.xinetd.attributes import FACILITIES
 from superd.errors import Exit
@@ -63,7 +64,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
     if options.limit:
         settings["max_connections"] = options.limit
     beside = (INETD_FILE,) if options.inetd_compat else ()
-    return Wishes(faithful=options.faithful, settings=settings, beside=beside)
+    return Wishes(usual=Kind.XINETD, faithful=options.faithful, settings=settings, beside=beside)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from superd.config.findings import Place
 from superd.config.forward_checks import check_forward
 from superd.config.model import Listen, Mode, Scheme, Service
 from superd.config.policy_checks import Policy, Written, clashes
+from superd.config.sandbox_checks import check_sandbox
 from superd.config.schema import NESTED, TABLES
 from superd.config.server_checks import check_server, server_warnings
 from superd.errors import Fault
@@ -57,6 +58,7 @@ def check_service(draft: Draft, superd_user: str) -> Iterator[Fault]:
     yield from _acceptors_user(draft, superd_user)
     yield from _repeated_listens(draft)
     yield from _policy_clashes(draft)
+    yield from check_sandbox(draft)
 
 
 def _missing_listen(draft: Draft) -> Iterator[Fault]:
@@ -210,7 +212,7 @@ def warnings(services: Collection[Service], drafts: Collection[Draft]) -> Iterat
         if service.enabled and service.user not in ("", "root", "0"):
             by_user.setdefault(service.user, []).append(draft)
     for user, sharers in by_user.items():
-        if len({draft.values.get("exec") for draft in sharers}) > 1:
+        if len({(draft.values.get("exec"), draft.values.get("handler")) for draft in sharers}) > 1:
             names = ", ".join(draft.name for draft in sharers)
             problem = f"{names} share it and can attack each other"
             yield sharers[-1].place_of("user").fault("user", problem, "give each a user of its own", user)

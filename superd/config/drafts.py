@@ -114,7 +114,10 @@ class Draft:
 
 
 def _layer_of(layers: Sequence[Layer], name: str, table: str = SERVICE) -> Layer | None:
-    return next((layer for layer in reversed(layers) if name in layer.raw.get(table, {})), None)
+    for layer in reversed(layers):
+        if table in layer.raw and name in layer.raw[table]:
+            return layer
+    return None
 
 
 def parse_table(table: str, raw: object, place: Place, faults: list[Fault]) -> dict[str, object]:
@@ -139,16 +142,17 @@ def parse_table(table: str, raw: object, place: Place, faults: list[Fault]) -> d
 def parse_layer(raw: object, place: Place, lookup_port: LookupPort, faults: list[Fault]) -> Layer:
     """Parse ``[defaults]``, ``[services.NAME]`` or ``[override.NAME]`` with the tables inside it."""
     written = _by_table(raw)
-    layer = Layer(place, {table: part for table, part in written.items() if isinstance(part, dict)}, {})
+    raws = {table: part for table, part in written.items() if isinstance(part, dict)}
     values = {
-        table: parse_table(table, part, layer.place_of(table), faults) for table, part in written.items()
+        table: parse_table(table, part, place if table == SERVICE else place.inside(table), faults)
+        for table, part in written.items()
     }
     service = values[SERVICE]
     listens = _parse_listens(service, place, lookup_port, faults) if "listen" in service else ()
     if "forward" in service:
         _parse_forward(service, place, lookup_port, faults)
     from_user = _split_user(service, place, faults)
-    return evolve(layer, values=values, listens=listens, group_from_user=from_user)
+    return Layer(place, raws, values, listens, from_user)
 
 
 def _by_table(raw: object) -> dict[str, object]:
@@ -257,7 +261,8 @@ def _stacked(below: Layer, above: Layer) -> Layer:
     lower = below.values[SERVICE]
     if "environment" in lower and "environment" in upper:
         service["environment"] = _joined(lower["environment"], upper["environment"])
-    return evolve(above, values=values, group_from_user=above.group_from_user or inherited)
+    from_user = above.group_from_user or inherited
+    return Layer(above.place, above.raw, values, above.listens, from_user)
 
 
 def _joined(below: object, above: object) -> dict[str, str]:

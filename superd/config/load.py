@@ -17,7 +17,7 @@ import re
 import shlex
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, TextIO
 
 from attrs import evolve, frozen
@@ -31,7 +31,6 @@ from superd.config.findings import Place, RejectedError, toml_key
 from superd.config.forward_checks import check_loops
 from superd.config.grants import check_grants, parse_grants
 from superd.config.legacy.carried import Carried, LegacyError
-from superd.config.legacy.foreign import read_foreign, told
 from superd.config.legacy.wishes import Wishes
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
@@ -130,7 +129,7 @@ def load(
         raise ConfigError(tuple(dict.fromkeys(faults)), [_legible(draft) for draft in drafts])
     services = {draft.name: build(draft) for draft in drafts}
     warnings = [
-        *told(main.carried),
+        *_told(main.carried, wishes),
         *([] if services or grants else [_idle(main.place.file)]),
         *checks.warnings(services.values(), drafts),
         *orphans(overrides, services),
@@ -168,7 +167,8 @@ def _absent_user(place: Place, superd_user: str) -> Iterator[Fault]:
 
 def _legible(draft: Draft) -> Service:
     """A service as far as its faults let it be made out."""
-    own = {**draft.values, "listen": draft.listens, "exec": (draft.program,)}
+    program = (draft.program,) if "exec" in draft.servers else ()
+    own = {**draft.values, "listen": draft.listens, "exec": program}
     return build(evolve(draft, tables={**draft.tables, SERVICE: own}))
 
 
@@ -183,20 +183,58 @@ def _read_main(
 ) -> _Document | None:
     """The main file, superd's own or another super-server's; None when it cannot be used: a fault says why."""
     place = Place(STANDARD_INPUT if path == "-" else path)
-    content = b""
     try:
-        content = _content(path, stdin, system=system)
-        return _Document(place, parse_toml(decoded(content)), _MAIN)
+        if wishes.files:
+            from superd.config.legacy.foreign import (
+                read_together,  # only now: it brings every importer with it
+            )
+
+            return _other(place, read_together(wishes, system=system))
+        return _own_or_other(place, _content(path, stdin, system=system), wishes, system=system)
+    except LegacyError as failure:
+        faults.append(failure.fault)
     except RejectedError as error:
-        try:
-            carried = read_foreign(place.file, content, wishes, system=system)
-        except LegacyError as failure:
-            faults.append(failure.fault)
-            return None
-        if carried is not None:
-            return _Document(place, carried.as_toml(), _MAIN, carried)
         faults += place.faults("", None, error, secret=True)
-        return None
+    return None
+
+
+def _own_or_other(place: Place, content: bytes, wishes: Wishes, *, system: bool) -> _Document:
+    """A main file as superd's own, else as another super-server's.
+
+    Raises:
+        RejectedError: it is neither.
+        LegacyError: it is another's, and cannot be used.
+    """
+    try:
+        own = _Document(place, parse_toml(decoded(content)), _MAIN)
+    except RejectedError:
+        from superd.config.legacy.foreign import read_foreign  # only now, as above
+
+        carried = read_foreign(place.file, content, wishes, system=system)
+        if carried is None:
+            raise
+        return _other(place, carried)
+    if own.tables or not wishes.beside:
+        return own
+    from superd.config.legacy.foreign import has_company, read_foreign
+
+    if not has_company(wishes):
+        return own
+    carried = read_foreign(place.file, content, wishes, system=system)
+    return own if carried is None else _other(place, carried)
+
+
+def _told(carried: Carried | None, wishes: Wishes) -> Iterable[Fault]:
+    """What is to be said of a file that is another super-server's."""
+    if carried is None:
+        return ()
+    from superd.config.legacy.foreign import told
+
+    return told(carried, wishes)
+
+
+def _other(place: Place, carried: Carried) -> _Document:
+    return _Document(place, carried.as_toml(), _MAIN, carried)
 
 
 def _read(path: str, role: _Role, faults: list[Fault], *, system: bool) -> _Document | None:

@@ -14,6 +14,9 @@ from superd.config.prose_builtins import BUILTINS
 from superd.config.prose_forward import FORWARDS
 from superd.config.prose_grants import GRANTS_INTRO
 from superd.config.prose_policy import DECISIONS, INTROS
+from superd.config.prose_sandbox import PROFILES as PROFILES_PROSE
+from superd.config.prose_sandbox import SANDBOX
+from superd.config.sandbox import ALL_CAPABILITIES, PROFILES, Profile
 from superd.config.schema import LIMIT_PREFIX, NESTED, SERVICE, TABLES
 from superd.config.schema_grants import GRANT
 from superd.policy.reason import MEANINGS, Reason
@@ -68,7 +71,8 @@ def render() -> str:
     """The page in mdoc(7)."""
     head = HEAD.replace("@EXAMPLE@", _escape(EXAMPLE.strip())).replace("@TABLES@", _lines(_tables()))
     decisions = DECISIONS.replace("@REASONS@", _lines(_reasons()))
-    parts = (head, *_sections(), decisions, FORWARDS, BUILTINS, CHILD, TAIL)
+    profiles = PROFILES_PROSE.replace("@ROWS@", _lines(_profiles()))
+    parts = (head, *_sections(), profiles, decisions, FORWARDS, BUILTINS, CHILD, TAIL)
     return "".join(part.strip() + "\n" for part in parts)
 
 
@@ -95,8 +99,32 @@ def _sections() -> Iterator[str]:
     resources = (key for key in service if key.name.startswith(LIMIT_PREFIX))
     yield _section("RESOURCES OF A CHILD", _RESOURCES_INTRO, resources)
     for nested in NESTED:
-        yield _section(nested.title, INTROS.get(nested.name, ""), TABLES[nested.name].values())
+        intro = SANDBOX if nested.name == "sandbox" else INTROS.get(nested.name, "")
+        yield _section(nested.title, intro, TABLES[nested.name].values())
     yield _section("GRANTS", GRANTS_INTRO, TABLES[GRANT].values())
+
+
+_COLUMNS = (Profile.NONE, Profile.DEFAULT, Profile.STRICT)
+_LIFTED_FOR_ROOT = ("no_new_privileges", "capability_bounding_set")
+
+
+def _profiles() -> Iterator[str]:
+    """A row for each key of the sandbox about which the profiles differ."""
+    for key in PROFILES[Profile.NONE]:
+        values = [PROFILES[profile][key] for profile in _COLUMNS]
+        if len(set(map(str, values))) > 1:
+            none, default, strict = map(_told, values)
+            default += ", for root " + none if key in _LIFTED_FOR_ROOT else ""
+            yield f".It Ic {key} Ta {none} Ta {default} Ta {strict}"
+
+
+def _told(value: object) -> str:
+    """A value of a profile, in few words."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "all" if value == ALL_CAPABILITIES else _escape(" ".join(value)) or "none"
+    return str(value)
 
 
 def _section(title: str, intro: str, keys: Iterable[Key]) -> str:

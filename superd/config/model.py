@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from attrs import Factory, field, frozen
 
+from superd.config.sandbox import Sandbox
 from superd.errors import Fault
 from superd.policy.grants import ANY, Ports
 from superd.policy.rules import Access, Limits, ProxyProtocol
@@ -24,7 +25,7 @@ SESSION_IDLE_S = 60.0
 INFINITY = -1
 """What ``"infinity"`` becomes where a number is expected (resource limits, durations that may be lifted)."""
 
-_LIMITS, _ACCESS, _PROXY_PROTOCOL = Limits(), Access(), ProxyProtocol()
+_LIMITS, _ACCESS, _PROXY_PROTOCOL, _SANDBOX = Limits(), Access(), ProxyProtocol(), Sandbox()
 
 
 class Mode(StrEnum):
@@ -132,6 +133,28 @@ class Target:
 
 
 @frozen
+class Handler:
+    """A Python function or class that serves connections (``handler``).
+
+    Args:
+        source: a module's dotted name, or the absolute path of a file that ends in ``.py``.
+        function: its name there; dots lead into classes.
+    """
+
+    source: str
+    function: str
+
+    @property
+    def text(self) -> str:
+        """As one writes it."""
+        return f"{self.source}:{self.function}"
+
+    @property
+    def is_file(self) -> bool:
+        return self.source.startswith("/")
+
+
+@frozen
 class SocketOptions:
     """``[services.X.socket]``. None leaves what the kernel does by itself. Names follow systemd.socket(5)."""
 
@@ -147,6 +170,7 @@ class SocketOptions:
     reuse_port: bool = False  # SO_REUSEPORT
     free_bind: bool = False  # IP_FREEBIND
     bind_to_device: str | None = None  # SO_BINDTODEVICE
+    dual_stack: bool | None = None  # of TCP on *: one socket for both families; None: as the mode has it
     tcp_congestion: str | None = None  # TCP_CONGESTION
     broadcast: bool | None = None  # SO_BROADCAST
     socket_user: str | None = None  # owner of a unix socket's file
@@ -178,6 +202,7 @@ class Service:
     exec: tuple[str, ...] = ()  # empty: another key says what serves
     mode: Mode = Mode.NOWAIT
     exec_path: str = ""  # the file to execute; empty: exec[0]
+    handler: Handler | None = None
     builtin: Builtin | None = None
     forward: Target | None = None
     ident_user: str = ""  # what ident answers to all; empty: the truth
@@ -190,6 +215,7 @@ class Service:
     root_directory: str = ""
     umask: int = 0o022
     nice: int = 0
+    spawners: int = 0  # at a time, at the most; 0: as many as the processors suggest
     environment: Mapping[str, str] = Factory(dict)
     pass_environment: tuple[str, ...] = ()
     environment_file: str = ""
@@ -207,12 +233,18 @@ class Service:
     access: Access = _ACCESS
     proxy_protocol: ProxyProtocol = _PROXY_PROTOCOL
     socket: SocketOptions = SocketOptions()
+    sandbox: Sandbox = _SANDBOX
     source_file: str = field(default="", eq=False)
 
     @property
     def program(self) -> str:
         """The file that is executed."""
         return self.exec_path or self.exec[0]
+
+    @property
+    def has_children(self) -> bool:
+        """Whether processes are started for it, so that it needs a user and a spawner."""
+        return bool(self.exec) or self.handler is not None
 
     @property
     def is_served_here(self) -> bool:

@@ -30,7 +30,7 @@ Everything that decides about connections holds:
 .Ic proxy_protocol
 and
 .Ic runtime_max .
-A half-close is passed on as one, a reset as one.
+A half-close is passed on as one, a reset as one, and what TCP calls urgent as ordinary bytes in their place.
 Who reads slowly makes its own peer wait and nobody else.
 A connection on which nothing moves for
 .Ic idle_timeout

@@ -33,7 +33,7 @@ def check_way(path: str) -> None:
         RejectedError: a folder or a link on the way belongs to somebody else, or others may write to a folder.
         OSError: the way has changed since the file was opened.
     """
-    for step in _steps(path):
+    for step in steps(path):
         status = os.lstat(step)
         if not is_trusted(status.st_uid):
             remedy = f"chown -h root {shlex.quote(step)}, or move the file"
@@ -44,7 +44,7 @@ def check_way(path: str) -> None:
             raise reject(f"others may write to {step} and replace it", remedy)
 
 
-def _steps(path: str) -> Iterator[str]:
+def steps(path: str) -> Iterator[str]:
     """The folders and links that lead to a file, in their order; not the file itself."""
     here, parts = "/", deque(os.path.join(os.getcwd(), path).split("/"))
     for _ in range(MOST_STEPS):

@@ -9,6 +9,7 @@ from typing import NoReturn
 from attrs import frozen
 
 from superd.config.model import Service
+from superd.config.sandbox import Feature, Sandbox
 from superd.kernel.identity import Identity
 
 
@@ -25,6 +26,9 @@ class Birth:
         own: this end of its own link to the acceptor (acknowledgements, pings, instances).
         work: where connections arrive, shared by all spawners of the service.
         listeners: the service's listening sockets, in the order of ``listen`` (wait and always only).
+        sandbox: the effective one.
+        lacking: features of it that this machine lacks, and that the service does without.
+        outer_pids: a descriptor of the master's pid namespace, where the spawner was born into one of its own.
     """
 
     service: Service
@@ -34,10 +38,14 @@ class Birth:
     master: socket.socket
     own: socket.socket
     work: socket.socket
-    listeners: Sequence[socket.socket] = ()
+    listeners: Sequence[socket.socket]
+    sandbox: Sandbox
+    lacking: frozenset[Feature]
+    outer_pids: int | None = None
 
     def descriptors(self) -> list[int]:
-        return [sock.fileno() for sock in (self.master, self.own, self.work, *self.listeners)]
+        sockets = [sock.fileno() for sock in (self.master, self.own, self.work, *self.listeners)]
+        return sockets if self.outer_pids is None else [*sockets, self.outer_pids]
 
 
 SpawnerLife = Callable[[Birth], NoReturn]

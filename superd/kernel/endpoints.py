@@ -3,6 +3,7 @@
 One ``listen`` value may want two sockets. ``*`` in nowait mode opens one for each family, because a program that
 knows only AF_INET must not be handed an AF_INET6 connection from an IPv4 client. In wait and always mode the
 program owns the listener and most such programs serve but one, so they get a single dual-stack socket.
+Of TCP, ``dual_stack`` may ask for either in any mode.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def plan_endpoints(service: Service, *, ipv6: bool) -> tuple[Endpoint, ...]:
             alone, while what names IPv6 is planned all the same, so that opening it says what is missing.
     """
     own = (listen for listen in service.listen if listen.scheme is not Scheme.TCPMUX)
-    return tuple(endpoint for listen in own for endpoint in _plan(listen, service.mode, ipv6))
+    return tuple(endpoint for listen in own for endpoint in _plan(listen, service, ipv6))
 
 
 def ipv6_available() -> bool:
@@ -134,13 +135,13 @@ def _scope_id(interface: str) -> int:
         raise OSError(error.errno, f"no interface {interface}") from error
 
 
-def _plan(listen: Listen, mode: Mode, ipv6: bool) -> tuple[Endpoint, ...]:
+def _plan(listen: Listen, service: Service, ipv6: bool) -> tuple[Endpoint, ...]:
     if listen.scheme.is_unix:
         family, kind = int(socket.AF_UNIX), _UNIX_TYPES[listen.scheme]
         return (Endpoint(listen.text, listen, family, kind, listen.path),)
     kind = _DATAGRAM if listen.scheme.is_datagram else _STREAM
     hosts = _hosts(listen, ipv6)
-    if listen.host == "*" and len(hosts) == 2 and mode is not Mode.NOWAIT:
+    if listen.host == "*" and len(hosts) == 2 and _is_dual(listen, service):
         return (Endpoint(listen.text, listen, _IPV6, kind, (hosts[_IPV6], listen.port), v6only=False),)
     return tuple(
         Endpoint(
@@ -153,6 +154,14 @@ def _plan(listen: Listen, mode: Mode, ipv6: bool) -> tuple[Endpoint, ...]:
         )
         for family, host in hosts.items()
     )
+
+
+def _is_dual(listen: Listen, service: Service) -> bool:
+    """Whether ``*`` is one socket for both families."""
+    asked = service.socket.dual_stack
+    if asked is None or listen.scheme.is_datagram:
+        return service.mode is not Mode.NOWAIT
+    return asked
 
 
 def _hosts(listen: Listen, ipv6: bool) -> dict[int, str]:

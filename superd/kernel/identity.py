@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import pwd
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import frozen
 
@@ -75,6 +76,15 @@ def resolve(
     return _identity(uid, gid, groups, account)
 
 
+Resolve = Callable[[str, str, tuple[str, ...], bool], Identity]
+"""``resolve``, or what remembers its answers."""
+
+
+def remembering() -> Resolve:
+    """``resolve`` for many services at once: each user is looked up once, and anew by the next one of these."""
+    return functools.cache(resolve)
+
+
 def user_id(user: str) -> int:
     """Return the uid of a name or number. Raises IdentityError."""
     try:
@@ -123,6 +133,35 @@ def unused_uid(low: int = UNUSED_LOW, high: int = UNUSED_HIGH) -> int:
         if uid not in running and _account(uid) is None and not _has_group(uid):
             return uid
     raise IdentityError(f"every uid from {low} to {high} is in use", "create a user for the acceptor")
+
+
+class DynamicUsers:
+    """The users that exist only for a service (``dynamic_user``): one each, the same as long as superd runs."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+
+    def identity(self, service: str, groups: Sequence[str], taken: int | None) -> Identity:
+        """The user of a service: of a number that nobody has, and without a home.
+
+        Args:
+            service: its name.
+            groups: names or numbers of groups that the user is in.
+            taken: a number that is somebody's, whether or not a process of his runs now.
+
+        Raises:
+            IdentityError: all numbers are in use, or there is no such group.
+        """
+        uid = self._given.get(service)
+        low = UNUSED_LOW
+        while uid is None:
+            found = unused_uid(low)
+            if found != taken and found not in self._given.values():
+                uid = self._given[service] = found
+            low = found + 1
+        return Identity(
+            uid, uid, tuple(sorted({uid, *map(group_id, groups)})), str(uid), "/", "/usr/sbin/nologin"
+        )
 
 
 def _number(text: str, problem: str, remedy: str) -> int:

@@ -16,6 +16,8 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+from superd.kernel.libc import checked as _checked
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # include/uapi/linux/prctl.h
@@ -34,9 +36,11 @@ _PR_GET_CHILD_SUBREAPER = 37
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_GET_NO_NEW_PRIVS = 39
 _PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_IS_SET = 1
 _PR_CAP_AMBIENT_RAISE = 2
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+_ASK_PERSONALITY = 0xFFFFFFFF  # personality(2): the value that changes nothing
 _TASK_COMM_BYTES = 16  # include/linux/sched.h TASK_COMM_LEN, the NUL included
 _CAPABILITY_VERSION_3 = 0x20080522  # include/uapi/linux/capability.h: 64 bits in two words
 _SYS_CLOSE_RANGE = 436  # on every architecture but alpha (asm-generic/unistd.h)
@@ -75,16 +79,10 @@ _libc.fchownat.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint, ctypes.
 _libc.fchownat.restype = ctypes.c_int
 _libc.signalfd.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
 _libc.signalfd.restype = ctypes.c_int
+_libc.personality.argtypes = (ctypes.c_ulong,)
+_libc.personality.restype = ctypes.c_int
 _libc.sigemptyset.argtypes = (ctypes.c_char_p,)
 _libc.sigaddset.argtypes = (ctypes.c_char_p, ctypes.c_int)
-
-
-def _checked(call: str, result: int) -> int:
-    """Return ``result``, or raise the ``OSError`` that -1 stands for."""
-    if result != -1:
-        return result
-    code = ctypes.get_errno()
-    raise OSError(code, f"{call}: {os.strerror(code)}")
 
 
 def _prctl(call: str, option: int, argument: int = 0, second: int = 0) -> int:
@@ -143,6 +141,11 @@ def get_child_subreaper() -> bool:
     answer = ctypes.c_int()
     _prctl("PR_GET_CHILD_SUBREAPER", _PR_GET_CHILD_SUBREAPER, ctypes.addressof(answer))
     return bool(answer.value)
+
+
+def personality() -> int:
+    """Return the execution domain (personality(2)): 0 is plain Linux."""
+    return _checked("personality", int(_libc.personality(_ASK_PERSONALITY)))
 
 
 def set_name(name: str) -> None:
@@ -206,8 +209,17 @@ def ambient_clear() -> None:
 
 
 def ambient_raise(capability: int) -> None:
-    """Have a capability that is permitted and inheritable survive execve (kernel 4.3)."""
+    """Have every program that is executed get a capability, which must be permitted and inheritable (kernel 4.3)."""
     _prctl("PR_CAP_AMBIENT_RAISE", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
+
+
+def ambient_set() -> int:
+    """Return the ambient set as a mask."""
+
+    def holds(capability: int) -> bool:
+        return bool(_prctl("PR_CAP_AMBIENT_IS_SET", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_IS_SET, capability))
+
+    return sum(1 << capability for capability in range(LAST_CAP + 1) if holds(capability))
 
 
 def set_keepcaps(keep: bool) -> None:
@@ -312,11 +324,15 @@ def set_process_title(title: str) -> None:
     """
     set_name(title)
     with contextlib.suppress(OSError, ValueError, IndexError):  # a title is not worth a failure
-        start, end = _argument_area()
-        _overwrite(start, end, os.fsencode(title))
+        write_title(argument_area(), title)
 
 
-def _argument_area() -> tuple[int, int]:
+def write_title(area: tuple[int, int], title: str) -> None:
+    """Show ``title`` in ps; ``area`` as ``argument_area`` gave it, here or before a fork."""
+    _overwrite(*area, os.fsencode(title))
+
+
+def argument_area() -> tuple[int, int]:
     """Return arg_start and arg_end, fields 48 and 49 of proc_pid_stat(5); 0 where the kernel hides them.
 
     The second field is the short name in parentheses, which may itself hold spaces and parentheses: counting

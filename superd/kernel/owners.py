@@ -6,7 +6,7 @@ import ipaddress
 import os
 import pwd
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from attrs import frozen
@@ -23,33 +23,38 @@ _ACCEPTS = 0x10000  # __SO_ACCEPTCON, the Flags column of /proc/net/unix
 
 @frozen
 class _Held:
-    """A local address of /proc/net/{tcp,tcp6,udp,udp6} and the inode of its socket."""
+    """A local address of /proc/net/{tcp,tcp6,udp,udp6}, the user of its socket and the inode."""
 
     host: Address
     port: int
+    uid: int
     inode: int
 
 
 def port_owner(endpoint: Endpoint) -> str | None:
     """Return who listens where ``endpoint`` wants to, as ``nginx (pid 1234, user www-data)``.
 
-    Of several processes that share a socket, the one with the lowest pid, which mostly is the parent. Never raises.
+    Of several processes that share a socket, the one with the lowest pid, which mostly is the parent. Which process
+    it is takes CAP_SYS_PTRACE, which the master gives up once it serves; then it is ``a process of user www-data``.
+    Never raises.
 
     Returns:
-        None when nobody does or it cannot be known: another pid namespace, another user's process and we are
-        not root, no /proc.
+        None when nobody does or it cannot be known: no /proc, or a unix socket of who cannot be looked into.
     """
     try:
-        inodes = (
-            _unix_inodes(endpoint.address) if isinstance(endpoint.address, str) else _inet_inodes(endpoint)
-        )
-        pid = _holder({f"socket:[{inode}]" for inode in inodes})
-        return None if pid is None else _describe(pid)
+        if isinstance(endpoint.address, str):
+            pid = _holder(_unix_inodes(endpoint.address))
+            return None if pid is None else _describe(pid)
+        held = _inet_holders(endpoint)
+        pid = _holder([one.inode for one in held])
+        if pid is None:
+            return f"a process of user {_user(held[0].uid)}" if held else None
+        return _describe(pid)
     except (OSError, ValueError, IndexError):  # /proc is missing or unreadable, or the process has just ended
         return None
 
 
-def _inet_inodes(endpoint: Endpoint) -> list[int]:
+def _inet_holders(endpoint: Endpoint) -> list[_Held]:
     """Return the sockets in the way, of the same family if there are any."""
     protocol = "tcp" if endpoint.is_tcp else "udp"
     wanted, port = ipaddress.ip_address(endpoint.address[0]), endpoint.address[1]
@@ -57,7 +62,7 @@ def _inet_inodes(endpoint: Endpoint) -> list[int]:
     if endpoint.family == socket.AF_INET6:
         tables = tables[::-1] if endpoint.carries_ipv4 else [f"{protocol}6"]
     for table in tables:
-        found = [held.inode for held in _held(table) if held.port == port and _overlap(held.host, wanted)]
+        found = [held for held in _held(table) if held.port == port and _overlap(held.host, wanted)]
         if found:
             return found
     return []
@@ -74,7 +79,7 @@ def _held(table: str) -> Iterator[_Held]:
         columns = line.split()
         if table.startswith("udp") or columns[3] == _LISTEN:
             host, _, port = columns[1].partition(":")
-            yield _Held(parse_address(host), int(port, 16), int(columns[9]))
+            yield _Held(parse_address(host), int(port, 16), int(columns[7]), int(columns[9]))
 
 
 def _unix_inodes(path: str) -> list[int]:
@@ -88,8 +93,9 @@ def _unix_inodes(path: str) -> list[int]:
     return listening or bound
 
 
-def _holder(links: set[str]) -> int | None:
+def _holder(inodes: Collection[int]) -> int | None:
     """Return the lowest pid that has one of these sockets open."""
+    links = {f"socket:[{inode}]" for inode in inodes}
     if not links:
         return None
     for pid, link in islice(_open_sockets(), _MAX_DESCRIPTORS):

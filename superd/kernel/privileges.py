@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from attrs import frozen
+
 from superd.errors import SuperdError
 from superd.kernel import linux
 from superd.kernel.identity import Identity
@@ -75,24 +77,132 @@ def verify_dropped(identity: Identity, *, from_root: bool = True) -> None:
     _verify_no_way_back(identity)
 
 
-def drop_all_but(identity: Identity, capability: int) -> None:
-    """As ``drop_for_good``, but with one capability that survives the next exec too (ambient). Only for root.
+@frozen
+class Rights:
+    """What a process keeps, and its children with it. Masks of capabilities.
+
+    Args:
+        bounding: what can ever be had; of root, it is also what is had.
+        ambient: what another user than root has from the start.
+        until_finished: what is kept besides until ``finish``.
+        no_new_privileges: whether exec grants nothing, which ``prove`` only proves.
+    """
+
+    bounding: int = 0
+    ambient: int = 0
+    until_finished: int = 0
+    no_new_privileges: bool = True
+
+
+def take_on(identity: Identity, rights: Rights) -> None:
+    """Become ``identity`` with some capabilities, or none; ``prove`` and ``finish`` must follow.
+
+    An ordinary user, who must be the caller, has none to keep, and cannot empty his bounding set.
+
+    Raises:
+        PrivilegeError: a step failed; end the process.
+    """
+    as_root = os.geteuid() == 0
+    _refuse_impossible(identity, as_root, False)
+    try:
+        linux.ambient_clear()
+        kept = _kept(identity, rights) | (rights.until_finished & linux.capget().permitted if as_root else 0)
+        if as_root:
+            _empty_bounding_set(but=rights.bounding)
+        linux.set_keepcaps(kept != 0 and identity.uid != 0)
+        _set_ids(identity)
+        linux.capset(linux.Capabilities(kept, kept, rights.ambient if as_root else 0))
+        for capability in range(linux.LAST_CAP + 1) if as_root else ():
+            if rights.ambient >> capability & 1:
+                linux.ambient_raise(capability)
+    except OSError as error:
+        raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
+
+
+def prove(identity: Identity, rights: Rights) -> None:
+    """Prove that this process is ``identity`` and has no way to more than its rights.
+
+    Before system call filters are in force: what is tried here they may answer with the end of the process.
+
+    Raises:
+        PrivilegeError: something is left; end the process.
+    """
+    _verify_ids(identity)
+    kept = _kept(identity, rights)
+    _verify_held(identity, kept | rights.until_finished)
+    if rights.no_new_privileges and not linux.get_no_new_privs():
+        raise PrivilegeError("no_new_privs is not set")
+    if not kept:
+        _verify_no_way_back(identity)
+
+
+def finish(identity: Identity, rights: Rights) -> None:
+    """Give up what was kept until now, if anything was, and prove that it is gone.
+
+    Asks the kernel by capget and capset alone, which filters then let through (``spawner_calls``).
+
+    Raises:
+        PrivilegeError: something is left; end the process.
+    """
+    if not rights.until_finished:
+        return
+    held, kept = linux.capget(), _kept(identity, rights)
+    try:
+        linux.capset(linux.Capabilities(held.permitted & kept, held.permitted & kept, held.inheritable))
+    except OSError as error:
+        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
+    _verify_held(identity, kept)
+
+
+def _verify_held(identity: Identity, allowed: int) -> None:
+    held = linux.capget()
+    if held.permitted & ~allowed:
+        raise PrivilegeError(f"{identity.user} still holds capabilities: {held}")
+
+
+def _kept(identity: Identity, rights: Rights) -> int:
+    """What a process of that user is left with."""
+    return linux.capget().permitted & rights.bounding if identity.uid == 0 else rights.ambient
+
+
+def keep_only(kept: int, *, no_new_privs: bool) -> None:
+    """Give up every capability but some for good, and prove it; for a process that stays who it is.
+
+    They go from the bounding set too, or a root process would have them back at its next exec (capabilities(7)). An
+    ordinary user may not do that, and needs not: he gains nothing by exec once no_new_privs is set.
+
+    Args:
+        kept: a mask; what is not held is no error.
+        no_new_privs: whether no exec of this process and its children may grant anything.
 
     Raises:
         PrivilegeError: a step failed or the proof did; end the process.
     """
-    mask = 1 << capability
+    before = linux.capget()
+    after = linux.Capabilities(before.effective & kept, before.permitted & kept, before.inheritable & kept)
     try:
-        linux.ambient_clear()
-        _empty_bounding_set(but=mask)
-        linux.set_keepcaps(True)
-        _set_ids(identity)
-        linux.set_keepcaps(False)
-        linux.capset(linux.Capabilities(mask, mask, mask))
-        linux.ambient_raise(capability)
-        linux.set_no_new_privs()
+        if before.effective >> linux.CAP_SETPCAP & 1:
+            _empty_bounding_set(but=kept)
+        linux.capset(after)
+        if no_new_privs:
+            linux.set_no_new_privs()
     except OSError as error:
-        raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
+        raise PrivilegeError(f"cannot give up capabilities: {error.strerror}") from error
+    _verify_kept(before, after, kept)
+
+
+def _verify_kept(before: linux.Capabilities, after: linux.Capabilities, kept: int) -> None:
+    if linux.capget() != after:
+        raise PrivilegeError(f"capabilities are {linux.capget()} instead of {after}")
+    if before.effective >> linux.CAP_SETPCAP & 1 and linux.bounding_set() & ~kept:
+        raise PrivilegeError(f"the bounding set still holds {linux.bounding_set():#x}")
+    if before == after:
+        return
+    try:
+        linux.capset(before)
+    except OSError:
+        return
+    raise PrivilegeError("capabilities that were given up could be regained")
 
 
 def verify_all_but(identity: Identity, capability: int) -> None:

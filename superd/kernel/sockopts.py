@@ -102,8 +102,11 @@ def apply_options(sock: socket.socket, endpoint: Endpoint, options: SocketOption
             _set(sock, row, value)
 
 
-def refuse_descriptors(sock: socket.socket) -> bool:
+def refuse_descriptors(sock: socket.socket, *, refused: bool = True) -> bool:
     """Have the kernel turn away who sends descriptors to a unix socket (EPERM), and to those accepted from it.
+
+    Args:
+        refused: False: let them in again.
 
     A descriptor that was sent is closed by the receiver, even by one that takes none, and its sender decides how
     long that lasts: SO_LINGER on a connection that stands still (socket(7)), or a file system of his own.
@@ -112,7 +115,7 @@ def refuse_descriptors(sock: socket.socket) -> bool:
         False: the kernel is older than 6.16 and takes them.
     """
     try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, not refused)
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise

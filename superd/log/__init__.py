@@ -9,7 +9,17 @@ The process must ignore SIGPIPE (Python does from its start): a pipe whose reade
 """
 
 from superd.log.damper import Damper
-from superd.log.events import FACILITIES, Connection, End, Event, EventName, Level, Value
+from superd.log.events import (
+    FACILITIES,
+    Connection,
+    End,
+    Event,
+    EventName,
+    Forwarded,
+    ForwardEnd,
+    Level,
+    Value,
+)
 from superd.log.logger import Logger
 from superd.log.opening import JOURNAL_SOCKET, SYSLOG_SOCKET, SinkKind, obstacle, open_sink
 from superd.log.sink import Sink
@@ -20,6 +30,8 @@ __all__ = [
     "End",
     "Event",
     "EventName",
+    "Forwarded",
+    "ForwardEnd",
     "Level",
     "Value",
     "open_sink",

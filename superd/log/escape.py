@@ -18,7 +18,8 @@ MAX_VALUE_CHARS = 8192
 """Longer texts are cut. A line of a child's standard error, at most 8 KiB, always fits."""
 
 _is_plain = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # visible ASCII but for " = \
-_needs_quotes = re.compile(r'[ "=\\]').search
+_needs_quotes = re.compile(r"[ =]").search
+_needs_escapes = re.compile(r'["\\]').search
 _find_surrogate = re.compile("[\ud800-\udfff]").search
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -34,9 +35,11 @@ def quote(text: str) -> str:
     if _is_plain(text) and len(text) <= MAX_VALUE_CHARS:
         return text
     text = clip(text)
-    if text and text.isprintable() and not _needs_quotes(text):
+    if not text.isprintable() or _needs_escapes(text):
+        text = "".join(map(_escaped, text))
+    elif text and not _needs_quotes(text):
         return text
-    return f'"{"".join(map(_escaped, text))}"'
+    return f'"{text}"'
 
 
 def text_value(value: Value) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 from attrs import Factory, field, frozen
@@ -69,13 +70,17 @@ class EventName(StrEnum):
 
 
 _RESERVED = frozenset({"time", "level", "event", "message"})
-_is_key = re.compile(r"[a-z][a-z0-9_]{0,47}").fullmatch
+
+
+@cache  # there are as many keys as the code knows
+def _is_key(key: str) -> bool:
+    return key not in _RESERVED and re.fullmatch(r"[a-z][a-z0-9_]{0,47}", key) is not None
 
 
 def _check_keys(_event: object, _attribute: Any, fields: Mapping[str, Value]) -> None:
     """Keys are written as they are, so they must be harmless in every format (the journal allows 64 bytes)."""
     for key in fields:
-        if key in _RESERVED or not _is_key(key):
+        if not _is_key(key):
             raise ValueError(f"log field {key!r}: not a lower-case word, or one that the log itself uses")
 
 
@@ -140,4 +145,47 @@ class End(NamedTuple):
         }
         if self.memory_bytes is not None:
             fields["memory"] = self.memory_bytes
+        return Event(Level.INFO, EventName.END, fields)
+
+
+class Forwarded(NamedTuple):
+    """A connection was joined to a backend."""
+
+    service: str
+    source: str  # the client's address
+    port: int  # the client's port
+    backend: str  # the address that was reached
+    id: str  # the connection's id, which its end repeats
+
+    def event(self) -> Event:
+        """The same as any other event."""
+        return Event(Level.INFO, EventName.CONNECTION, self._asdict())
+
+
+class ForwardEnd(NamedTuple):
+    """A connection to a backend ended."""
+
+    service: str
+    source: str  # the client's address
+    id: str  # as its connection had it
+    outcome: str  # how it ended, in a word
+    by: str  # which side broke it off; empty, and not shown, when neither did
+    error: str  # what that side's kernel said, in words; shown with ``by``
+    received: int  # bytes of the client's
+    sent: int  # bytes that the client was sent
+    duration_s: float  # since it was admitted; shown to the millisecond
+
+    def event(self) -> Event:
+        """The same as any other event."""
+        broken: dict[str, Value] = {"by": self.by, "error": self.error} if self.by else {}
+        fields: dict[str, Value] = {
+            "service": self.service,
+            "source": self.source,
+            "id": self.id,
+            "outcome": self.outcome,
+            **broken,
+            "received": self.received,
+            "sent": self.sent,
+            "duration": round(self.duration_s, 3),
+        }
         return Event(Level.INFO, EventName.END, fields)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 
 from superd.log.escape import clip, valid
-from superd.log.events import Connection, End, Event
+from superd.log.events import Connection, End, Event, Forwarded, ForwardEnd
 from superd.log.lines import Lines
 
 
@@ -53,4 +53,10 @@ class JournalLines:
         return self.event(now, began.event())
 
     def end(self, now: float, ended: End) -> bytes:
+        return self.event(now, ended.event())
+
+    def forwarded(self, now: float, began: Forwarded) -> bytes:
+        return self.event(now, began.event())
+
+    def forward_end(self, now: float, ended: ForwardEnd) -> bytes:
         return self.event(now, ended.event())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from superd.log.escape import json_string, json_text, json_value, quote, text_value
-from superd.log.events import Connection, End, Event, Level
+from superd.log.events import Connection, End, Event, Forwarded, ForwardEnd, Level
 from superd.log.heads import Head, UtcStamp
 
 
@@ -24,6 +24,12 @@ class Lines(Protocol):
 
     def end(self, now: float, ended: End) -> bytes:
         """The same as ``event`` for ``ended.event()``, fast; the times with all their digits."""
+
+    def forwarded(self, now: float, began: Forwarded) -> bytes:
+        """As ``connection``."""
+
+    def forward_end(self, now: float, ended: ForwardEnd) -> bytes:
+        """As ``end``."""
 
 
 class TextLines:
@@ -62,6 +68,22 @@ class TextLines:
             f" duration={duration_s:.3f} cpu={cpu_s:.6f}{memory}{self._tail}"
         ).encode()
 
+    def forwarded(self, now: float, began: Forwarded) -> bytes:
+        service, source, port, backend, id_ = began
+        return (
+            f"{self._head(Level.INFO, now)}connection service={quote(service)} source={quote(source)}"
+            f" port={port} backend={quote(backend)} id={quote(id_)}{self._tail}"
+        ).encode()
+
+    def forward_end(self, now: float, ended: ForwardEnd) -> bytes:
+        service, source, id_, outcome, by, error, received, sent, duration_s = ended
+        broken = f" by={quote(by)} error={quote(error)}" if by else ""
+        return (
+            f"{self._head(Level.INFO, now)}end service={quote(service)} source={quote(source)} id={quote(id_)}"
+            f" outcome={quote(outcome)}{broken} received={received} sent={sent}"
+            f" duration={duration_s:.3f}{self._tail}"
+        ).encode()
+
 
 class JsonLines:
     """One object a line: time, level, event, the fields, message. The time is always in it."""
@@ -94,4 +116,22 @@ class JsonLines:
             f'"service":{json_string(service)},"source":{json_string(source)},"pid":{pid},'
             f'"id":{json_string(id_)},"outcome":{json_string(outcome)},{how},'
             f'"duration":{duration_s:.3f},"cpu":{cpu_s:.6f}{memory}}}{self._tail}'
+        ).encode()
+
+    def forwarded(self, now: float, began: Forwarded) -> bytes:
+        service, source, port, backend, id_ = began
+        return (
+            f'{self._head(Level.INFO, now)}{{"time":"{self._stamp(now)}","level":"info","event":"connection",'
+            f'"service":{json_string(service)},"source":{json_string(source)},'
+            f'"port":{port},"backend":{json_string(backend)},"id":{json_string(id_)}}}{self._tail}'
+        ).encode()
+
+    def forward_end(self, now: float, ended: ForwardEnd) -> bytes:
+        service, source, id_, outcome, by, error, received, sent, duration_s = ended
+        broken = f'"by":{json_string(by)},"error":{json_string(error)},' if by else ""
+        return (
+            f'{self._head(Level.INFO, now)}{{"time":"{self._stamp(now)}","level":"info","event":"end",'
+            f'"service":{json_string(service)},"source":{json_string(source)},"id":{json_string(id_)},'
+            f'"outcome":{json_string(outcome)},{broken}"received":{received},"sent":{sent},'
+            f'"duration":{duration_s:.3f}}}{self._tail}'
         ).encode()

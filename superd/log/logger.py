@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from superd.log.damper import Damper
-from superd.log.events import Connection, End, Event, EventName, Level, Value
+from superd.log.events import Connection, End, Event, EventName, Forwarded, ForwardEnd, Level, Value
 from superd.log.sink import Sink
 
 _DAMPED = frozenset(
@@ -102,6 +102,14 @@ class Logger:
     def end(self, ended: End) -> None:
         """A child ended. Never damped, and never flushed at once."""
         self._sink.write(self._sink.lines.end(self._clock(), ended))
+
+    def forwarded(self, began: Forwarded) -> None:
+        """A connection was joined to a backend. As ``connection``."""
+        self._sink.write(self._sink.lines.forwarded(self._clock(), began))
+
+    def forward_end(self, ended: ForwardEnd) -> None:
+        """A connection to a backend ended. As ``end``."""
+        self._sink.write(self._sink.lines.forward_end(self._clock(), ended))
 
     def flush(self) -> None:
         """Writes all that waits, counts of held back and of lost lines included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,9 @@ from superd.wire.table import Phase, Role
 
 PING_S = 2.0
 PONG_S = 4.0
+LAST_PONG_S = 60.0
+"""However much it has to say: thousands of services that all want their first spawner take the master a while."""
+
 FIRST_DELAY_S = 0.05
 LAST_DELAY_S = 30.0
 STEADY_S = 10.0
@@ -151,9 +155,22 @@ class AcceptorKeeper:
 
         return ping
 
-    def _expect(self, pid: int, number: int) -> None:
-        if self.pid == pid and self._ponged < number:
+    def _expect(self, pid: int, number: int, waited_s: float = PONG_S) -> None:
+        """The answer to a ping is due. While something of it is still to be read, it is the master that is behind."""
+        if self.pid != pid or self._ponged >= number:
+            return
+        if waited_s < LAST_PONG_S and self._is_unread:
+            self._loop.after(PONG_S, lambda: self._expect(pid, number, waited_s + PONG_S))
+        else:
             self.kill("did not answer")
+
+    @property
+    def _is_unread(self) -> bool:
+        if self._link is None or self._link.wants_write:
+            return False
+        unread = select.poll()
+        unread.register(self._link, select.POLLIN)
+        return bool(unread.poll(0))
 
     def answered(self, number: int) -> None:
         """A ``Pong`` came. Raises WireError: nothing was asked yet that it could answer."""

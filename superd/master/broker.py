@@ -6,12 +6,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from functools import partial
 
 from superd.errors import WireError
 from superd.kernel import linux
 from superd.kernel.identity import UNUSED_LOW, Identity, IdentityError, unused_uid
-from superd.kernel.privileges import drop_all_but
+from superd.kernel.privileges import Rights, take_on
 from superd.master.births import BirthError, execute_role
 from superd.master.loop import Loop
 from superd.master.programs import find_program
@@ -36,6 +35,13 @@ def broker_identity(acceptor_uid: int) -> Identity:
     """
     uid = unused_uid(acceptor_uid + 1 if acceptor_uid >= UNUSED_LOW else UNUSED_LOW)
     return Identity(uid, uid, (), str(uid), "/", "/bin/sh")
+
+
+def _drop(identity: Identity) -> None:
+    """Become the broker, up to exec; it proves by itself that it has nothing else."""
+    mask = 1 << linux.CAP_NET_BIND_SERVICE
+    take_on(identity, Rights(bounding=mask, ambient=mask))
+    linux.set_no_new_privs()
 
 
 class BrokerKeeper:
@@ -92,8 +98,7 @@ class BrokerKeeper:
     def _execute(self) -> None:
         ours, theirs = pair()
         try:
-            drop = partial(drop_all_but, capability=linux.CAP_NET_BIND_SERVICE)
-            self.pid = execute_role("broker", theirs, broker_identity(self._acceptor_uid()), {}, drop)
+            self.pid = execute_role("broker", theirs, broker_identity(self._acceptor_uid()), {}, _drop)
         except (BirthError, IdentityError, OSError):
             ours.close()
             raise

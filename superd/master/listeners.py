@@ -155,7 +155,7 @@ def _explain(endpoint: Endpoint, error: OSError) -> str:
     text = error.strerror or str(error)
     if error.errno == errno.EADDRINUSE:
         owner = port_owner(endpoint)
-        return f"{text}: {owner}" if owner else f"{text} (by whom is hidden from this user)"
+        return f"{text}: {owner}" if owner else f"{text} (ss -lpn tells by whom)"
     return text
 
 

@@ -7,12 +7,12 @@ library and attrs, and does little: what it may be asked is in ``requests.py``.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from superd import __version__
+from superd.config.legacy.detect import Kind
 from superd.config.legacy.wishes import Wishes
 from superd.config.load import load
 from superd.config.model import INFINITY, Config
@@ -25,6 +25,7 @@ from superd.kernel.notify import Notifier
 from superd.log import EventName, Level, Logger
 from superd.master.acceptor import AcceptorKeeper
 from superd.master.births import BirthError
+from superd.master.descriptors import credits, nofile, raise_nofile
 from superd.master.grants import Grants
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
@@ -33,9 +34,10 @@ from superd.master.policies import HostsWatch
 from superd.master.registry import Registry
 from superd.master.reload import brief, compare
 from superd.master.requests import ANSWERS
+from superd.master.rights import Rights
 from superd.master.services import Managed
 from superd.master.spawners import Spawners
-from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
+from superd.wire.messages import DumpState, Serve, Stop
 
 STEERING = frozenset(
     {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
@@ -51,14 +53,6 @@ MOST_REAPED = 256
 
 STOP_MARGIN_S = 5.0
 """Longer than the longest ``timeout_stop`` by that much: then the acceptor is not waited for any more."""
-
-
-def credits(services: int, nofile: int) -> int:
-    """How many connections a service may have under way, so that all together stay under half the descriptors.
-
-    Descriptors in flight count against RLIMIT_NOFILE of their user (unix(7), ETOOMANYREFS).
-    """
-    return max(1, min(MAX_CREDITS, nofile // 2 // max(1, services)))
 
 
 class Master:
@@ -92,14 +86,21 @@ class Master:
         self.stopping = False
         self._failure = ""
         self._ready: Callable[[], None] | None = ready
+        self._rights = Rights()
         self._notifier = Notifier(environ)
         self._adoptable = Adoptable(inherited_listeners(environ, os.getpid()))
-        soft_nofile = _raise_nofile()
+        soft_nofile = raise_nofile()
         self._log_file = Log(config.settings, config_file)
         self.log = Logger(self._log_file.sink(), time.time, immediate=True)
         self._control = ControlSocket(config.settings, config_file)
         self.spawners = Spawners(
-            self.loop, spawner_life, environ, soft_nofile, self.tell, self._warn_of_service
+            self.loop,
+            spawner_life,
+            environ,
+            soft_nofile,
+            self.tell,
+            self._warn_of_service,
+            lambda pid: pid == self.acceptor.pid,
         )
         identity = acceptor_identity(config.settings.user)
         self.acceptor = AcceptorKeeper(
@@ -109,13 +110,8 @@ class Master:
         self._registry = Registry(
             self.loop, self.log, self.spawners, self.tell, identity.uid if as_root else None
         )
-        self._grants = Grants(
-            self.loop,
-            config_file,
-            lambda: self.acceptor.identity.uid,
-            lambda: self._log_file,
-            self._warn_of_grants,
-        )
+        acceptor_uid, log_file = lambda: self.acceptor.identity.uid, lambda: self._log_file
+        self._grants = Grants(self.loop, config_file, acceptor_uid, log_file, self._warn_of_grants)
         self._hosts = HostsWatch(self.loop, self._registry.asking_hosts, self.tell, self._warn_of_hosts)
 
     @property
@@ -138,33 +134,41 @@ class Master:
             BirthError: no acceptor can be executed, or none comes as far as serving.
         """
         linux.set_child_subreaper()
-        self.loop.on_signals(
-            (
-                (signal.SIGCHLD, self._reap),
-                (signal.SIGHUP, self.reload),
-                (signal.SIGTERM, self.stop),
-                (signal.SIGINT, self.stop),
-                (signal.SIGQUIT, self.stop),  # what ends xinetd and leaves its servers alone
-                (signal.SIGUSR1, lambda: self.tell(DumpState())),
-                (signal.SIGUSR2, self._refuse_upgrade),
-            )
-        )
+        self.loop.on_signals(self._signals())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STEERING)
         for warning in self.config.warnings:
             self.log.log(EventName.WARNING, Level.WARNING, str(warning))
-        for service in self.config.services.values():
-            self._registry.add(service, self._adoptable)
+        self._registry.add(self.config.services.values(), self._adoptable)
         for address in self._adoptable.close():
             self.log.log(
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
         self._hosts.look()
         self._grants.begin(self.config)
+        if self._wishes.usual is None:  # whoever stands in for an inetd takes any new service at a SIGHUP
+            self._rights.settle(self.config)  # all that could be opened is open, or its owner named
         self.acceptor.start()
+        if self._notifier.watchdog_s:
+            self._say_alive()
         self.loop.run()
         signal.pthread_sigmask(signal.SIG_BLOCK, STEERING)  # Python takes its handlers away before it ends
         if self._failure:
             raise BirthError(self._failure)
+
+    def _signals(self) -> Iterator[tuple[int, Callable[[], object]]]:
+        """What each signal does; some mean something else to those who know superd under the name of xinetd."""
+        yield signal.SIGCHLD, self._reap
+        yield signal.SIGHUP, self.reload
+        yield signal.SIGINT, self.stop
+        yield signal.SIGQUIT, self.stop  # what ends xinetd and leaves its servers alone
+        yield signal.SIGUSR1, lambda: self.tell(DumpState())
+        if self._wishes.usual is Kind.XINETD:
+            yield signal.SIGTERM, lambda: self.stop(children=True)
+            yield signal.SIGUSR2, self.reload
+            yield signal.SIGABRT, self._refuse_check
+        else:
+            yield signal.SIGTERM, self.stop
+            yield signal.SIGUSR2, self._refuse_upgrade
 
     def now_ready(self) -> None:
         """The acceptor serves."""
@@ -177,10 +181,16 @@ class Master:
             config=self.config_file,
             pid=os.getpid(),
             user=self.acceptor.identity.user,
+            capabilities=self._rights.kept,
         )
         self._notifier.ready(self.serving)
         ready, self._ready = self._ready, None
         ready()
+
+    def _say_alive(self) -> None:
+        """What a manager with a watchdog waits for: whoever turns this loop is not stuck."""
+        self._notifier.alive()
+        self.loop.after(self._notifier.watchdog_s, self._say_alive)
 
     # --- the acceptor ---
 
@@ -207,13 +217,17 @@ class Master:
             self.config.settings,
             self._log_file,
             self._control,
-            credits(len(self.services), resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+            credits(len(self.services), nofile()),
         )
         self.tell(message, descriptors)
 
     def _refuse_upgrade(self) -> None:
         """SIGUSR2, which would end a process that does not know it."""
         self.log.log(EventName.WARNING, Level.WARNING, "SIGUSR2 means nothing to this version; restart it")
+
+    def _refuse_check(self) -> None:
+        """SIGABRT, by which xinetd is told to look whether its tables agree."""
+        self.log.log(EventName.WARNING, Level.WARNING, "SIGABRT: superd has no tables of xinetd's to check")
 
     def _warn_of_acceptor(self, text: str) -> None:
         self.log.log(EventName.ACCEPTOR, Level.WARNING, text)
@@ -294,6 +308,7 @@ class Master:
         faults += [fault for service in retuned for fault in self._registry.inspect(service)]
         grants = self._grants.prepare(config)
         faults += grants.faults
+        faults = self._rights.faults(config, faults)
         control = None
         try:
             if faults:
@@ -380,10 +395,3 @@ class Master:
         self._grants.close()
         self.log.log(EventName.STOP, Level.NOTICE, "stopped", pid=os.getpid())
         self.loop.stop()
-
-
-def _raise_nofile() -> int:
-    """Use all descriptors that the hard limit allows; returns the soft limit that was, for the services."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft

@@ -17,26 +17,31 @@ from superd.config.findings import RejectedError, toml_text
 from superd.config.model import Builtin, Mode, Service
 from superd.errors import ConfigError, Fault
 from superd.kernel import rlimits
-from superd.kernel.identity import Identity, IdentityError, resolve
+from superd.kernel.identity import DynamicUsers, Identity, IdentityError, Resolve, resolve
 from superd.kernel.peersockets import can_deliver
+from superd.master.handlers import handler_problem, handler_version
 from superd.master.policies import hosts_faults, read_banner, read_hosts
+from superd.master.sandboxes import sandbox_faults
 from superd.master.services import FileVersion
 
 Found = tuple[str, str] | None
 """A problem and its remedy, or nothing."""
 
 
-def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None, list[Fault]]:
+def inspect(
+    service: Service, acceptor_uid: int | None, resolve: Resolve = resolve
+) -> tuple[Identity | None, list[Fault]]:
     """Resolve a service's user and look for all else it needs.
 
     Args:
         acceptor_uid: the uid that no service may share; None when superd runs as an ordinary user, which
             then all share.
+        resolve: looks the user up; who inspects many services at once gives one that remembers.
 
     Returns:
         The identity (None when it cannot be told, or nothing is started) and every fault found.
     """
-    if not service.exec:  # nothing is started for it, and the acceptor is nobody of its own
+    if not service.has_children:  # nothing is started for it, and the acceptor is nobody of its own
         return None, _policy_faults(service)
     faults = [
         *_delivery_faults(service),
@@ -45,24 +50,31 @@ def inspect(service: Service, acceptor_uid: int | None) -> tuple[Identity | None
         *_policy_faults(service),
     ]
     try:
-        identity = _identity(service, acceptor_uid)
+        identity = _identity(service, acceptor_uid, resolve)
     except IdentityError as error:
         value = f'"{service.user}"' if service.user else None
         return None, [_fault(service, "user", value, error.problem, error.remedy), *faults]
+    faults += sandbox_faults(service, identity.uid == 0)
     return identity, [*_rank_faults(service, identity), *faults]
 
 
-def environment_version(service: Service) -> FileVersion:
-    """Which version of its environment file a service would be started with now."""
+def files_version(service: Service) -> FileVersion:
+    """Which version of its environment file, and of its handler's, a service would be started with now."""
+    code = handler_version(service)
     try:
         status = os.stat(service.environment_file)
     except OSError:  # none is named, or it is gone, which ``inspect`` tells
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return code
+    return *code, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _identity(service: Service, acceptor_uid: int | None) -> Identity:
+_DYNAMIC = DynamicUsers()
+
+
+def _identity(service: Service, acceptor_uid: int | None, resolve: Resolve) -> Identity:
     as_root = os.geteuid() == 0
+    if as_root and service.sandbox.dynamic_user:
+        return _DYNAMIC.identity(service.name, service.supplementary_groups, acceptor_uid)
     if as_root and not service.user:
         raise IdentityError(
             "missing", 'write user = "NAME" (superd runs as root, its services never by default)'
@@ -134,12 +146,7 @@ def _path_faults(service: Service) -> list[Fault]:
     checks = (
         ("root_directory", root, _folder_problem(root) if root else None),
         ("working_directory", service.working_directory, _folder_problem(root + service.working_directory)),
-        (
-            "exec_path" if service.exec_path else "exec",
-            service.program,
-            # one that the file has wrong is not looked for: it can be relative, or empty
-            _program_problem(root + service.program) if service.program.startswith("/") else None,
-        ),
+        _program_check(service),
         ("environment_file", service.environment_file, _environment_problem(service.environment_file)),
     )
     return [
@@ -148,6 +155,16 @@ def _path_faults(service: Service) -> list[Fault]:
         if found is not None
         for problem, remedy in (found,)
     ]
+
+
+def _program_check(service: Service) -> tuple[str, str, Found]:
+    """Key, value and problem of what its children are."""
+    if service.handler is not None:
+        return "handler", service.handler.text, handler_problem(service)
+    key = "exec_path" if service.exec_path else "exec"
+    if not service.program.startswith("/"):  # the file has it wrong: it can be relative, or empty
+        return key, service.program, None
+    return key, service.program, _program_problem(service.root_directory + service.program)
 
 
 def _policy_faults(service: Service) -> list[Fault]:

@@ -51,16 +51,15 @@ def compare(old: Mapping[str, Service], new: Mapping[str, Service], outdated: Co
         outdated: names of services that count as changed even where their settings are the same.
     """
     both = [name for name in new if name in old]
-    kept = tuple(name for name in both if new[name] == old[name] and name not in outdated)
-    retuned = tuple(
-        name
-        for name in both
-        if name not in outdated and new[name] != old[name] and _differ_in_policy_alone(old[name], new[name])
-    )
+    sound = [name for name in both if name not in outdated]
+    kept = {name: None for name in sound if new[name] == old[name]}
+    retuned = {
+        name: None for name in sound if name not in kept and _differ_in_policy_alone(old[name], new[name])
+    }
     return Change(
-        kept=kept,
-        retuned=retuned,
-        changed=tuple(name for name in both if name not in (*kept, *retuned)),
+        kept=tuple(kept),
+        retuned=tuple(retuned),
+        changed=tuple(name for name in both if name not in kept and name not in retuned),
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
     )

@@ -29,6 +29,9 @@ PLENTY = 1 << 30
 
 _UNIX_KEY = 1 << 140  # above every key of an address
 
+_NO_LISTS = AccessList((), ())
+"""It never changes, since it has no names: of a thousand services most have this one."""
+
 
 class Engine:
     """Decides for one service.
@@ -47,7 +50,7 @@ class Engine:
         self.tally = Tally()
         self.busiest = Busiest()
         self._lists: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-        self.access = AccessList((), ())
+        self.access = _NO_LISTS
         self._admitted: dict[int, Client] = {}
         self._exempted: set[int] = set()
         self._per_source: dict[int, int] = {}
@@ -78,7 +81,7 @@ class Engine:
         self.limits, self.access_rules, self.proxy_protocol = limits, access, proxy_protocol
         lists = access.allow, access.deny
         if lists != self._lists:
-            self._lists, self.access = lists, AccessList(*lists)
+            self._lists, self.access = lists, AccessList(*lists) if any(lists) else _NO_LISTS
         self._filters = bool(access.allow or access.deny)
         self._exempt = _table(limits.exempt)
         self._trusted = _table(proxy_protocol.accept_from)

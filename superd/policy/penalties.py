@@ -58,6 +58,8 @@ class Penalties:
             forgotten first; when all are being refused, a further one is not penalised: its rate alone holds it.
     """
 
+    __slots__ = ("_max", "_min", "_most", "_next_sweep", "_penalty", "_records")
+
     def __init__(self, limits: Limits, most: int) -> None:
         self._records: dict[int, _Record] = {}
         self._next_sweep = 0

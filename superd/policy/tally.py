@@ -16,15 +16,20 @@ _SLOTS = 720  # an hour of them
 class Tally:
     """Refusals of the last hour, counted in slots of five seconds."""
 
+    __slots__ = ("_slots",)
+
     def __init__(self) -> None:
-        self._slots: deque[tuple[int, Counter[Reason]]] = deque(maxlen=_SLOTS)
+        self._slots: (
+            deque[tuple[int, Counter[Reason]]] | tuple[()]
+        ) = ()  # a deque is large, and most refuse nobody
 
     def add(self, reason: Reason, now: int) -> None:
         """One was refused at ``now`` (ns)."""
         slot = now // _SLOT_NS
-        if not self._slots or self._slots[-1][0] != slot:
-            self._slots.append((slot, Counter()))
-        self._slots[-1][1][reason] += 1
+        slots = self._slots = self._slots or deque(maxlen=_SLOTS)
+        if not slots or slots[-1][0] != slot:
+            slots.append((slot, Counter()))
+        slots[-1][1][reason] += 1
 
     def within(self, span_ns: int, now: int) -> Counter[Reason]:
         """How many were refused in the last ``span_ns``, up to an hour; counted from whole slots."""
@@ -46,6 +51,8 @@ class Busiest:
     and Gries, 1982, in batches as Anderson and others do it (IMC 2017): the work per offer is constant. Counts are
     halved every ``half_life_ns``, so that yesterday's guests do not stand there for ever.
     """
+
+    __slots__ = ("_counts", "_half_life_ns", "_halve_at", "_lowered", "_places")
 
     def __init__(self, places: int = 64, half_life_ns: int = 10 * MINUTE_NS) -> None:
         self._places = places

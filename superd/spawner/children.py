@@ -7,12 +7,15 @@ acknowledged. So nothing that ends while no acceptor listens is lost.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 from collections import deque
 
 from attrs import frozen
 
+from superd.kernel.namespaces import OuterPids
+from superd.policy.strays import Strays
 from superd.wire.messages import MAX_BATCH, MAX_EVENTS, Ended, Event, Failed, Known, Peer, Report, Started
 
 PATIENCE_S = 0.004
@@ -27,17 +30,32 @@ PEAK_MARGIN_KIB = 512
 
 @frozen
 class Child:
-    """A child that lives."""
+    """A child that lives.
+
+    Args:
+        pid: as the spawner knows it.
+        shown: as the rest of the machine does; another one in a pid namespace.
+    """
 
     id: int
     pid: int
     started: float
+    shown: int
 
 
 class Children:
-    """Children by pid and by id, and the reports about them."""
+    """Children by pid and by id, and the reports about them.
 
-    def __init__(self) -> None:
+    Args:
+        strays: what the children leave behind, where the spawner adopts that.
+        pids: of a spawner that is the init of a pid namespace, and so adopts everything.
+        caller: pid of the process that forks them and collects them, where it is not this one.
+    """
+
+    def __init__(self, strays: Strays | None = None, pids: OuterPids | None = None, caller: int = 0) -> None:
+        self._caller = caller
+        self._strays = strays
+        self._pids = pids
         self._by_pid: dict[int, Child] = {}
         self._by_id: dict[int, Child] = {}
         self._events: list[Event] = []
@@ -58,16 +76,26 @@ class Children:
     def find(self, id_: int) -> Child | None:
         return self._by_id.get(id_)
 
+    def has(self, pid: int) -> bool:
+        return pid in self._by_pid or pid == self._caller
+
     def all(self) -> list[Child]:
         return list(self._by_pid.values())
 
-    def started(self, id_: int, pid: int, now: float, peer: Peer | None = None) -> None:
-        """A child runs; an instance has no peer."""
-        child = Child(id_, pid, now)
+    @property
+    def oldest(self) -> float:
+        """When the oldest child that lives began; infinity for none."""
+        return next((child.started for child in self._by_pid.values()), math.inf)
+
+    def started(self, id_: int, pid: int, now: float, peer: Peer | None = None) -> int:
+        """A child runs; an instance has no peer. Returns its pid as it is shown."""
+        shown = self._pids.of(pid) if self._pids else pid
+        child = Child(id_, pid, now, shown)
         self._by_pid[pid] = self._by_id[id_] = child
         if peer is not None:
             self._peers[id_] = peer
-        self._note(Started(id_, pid, now), now)
+        self._note(Started(id_, shown, now), now)
+        return shown
 
     def failed(self, id_: int, errno: int, now: float) -> None:
         self._note(Failed(id_, errno, now), now)
@@ -75,21 +103,30 @@ class Children:
     def reap(self, now: float) -> list[int]:
         """Collect every child that has ended; returns their pids.
 
-        Descendants that daemons left behind are not ours to collect: they are the master's, the subreaper.
+        Descendants that daemons left behind are ours to collect where the spawner adopts them; else they are the
+        master's.
         """
         ended = []
-        while self._by_pid:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        while self._by_pid or self._strays is not None or self._pids is not None:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
             if pid == 0:
                 break
-            child = self._by_pid.pop(pid, None)
-            if child is not None:
+            if pid in self._by_pid:
                 ended.append(pid)
-                del self._by_id[child.id]
                 cpu = usage.ru_utime + usage.ru_stime
-                peak = self._peak_bytes(usage.ru_maxrss)
-                self._note(Ended(child.id, pid, status, cpu, peak, child.started, now), now)
+                self.ended(pid, status, cpu, self._peak_bytes(usage.ru_maxrss), now)
         return ended
+
+    def ended(self, pid: int, status: int, cpu: float, peak_bytes: int, now: float) -> None:
+        """A child has ended, and was collected: here, or by the caller that forked it."""
+        child = self._by_pid.pop(pid)
+        del self._by_id[child.id]
+        if self._strays is not None:
+            self._strays.ended(child.started)
+        self._note(Ended(child.id, child.shown, status, cpu, peak_bytes, child.started, now), now)
 
     def _note(self, event: Event, now: float) -> None:
         if not self._events:
@@ -127,7 +164,7 @@ class Children:
         pending = [event for report in self._unlogged for event in report.events] + self._events
         self._unlogged.clear()
         ended = [event for event in pending if not isinstance(event, Started)]
-        began = [Started(child.id, child.pid, child.started) for child in self._by_pid.values()]
+        began = [Started(child.id, child.shown, child.started) for child in self._by_pid.values()]
         began += [Started(event.id, event.pid, event.started) for event in ended if isinstance(event, Ended)]
         self._events = [*began, *ended]
         peers = list(self._peers.items())

@@ -11,7 +11,6 @@ import contextlib
 import gc
 import os
 import resource
-import signal
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
@@ -20,11 +19,17 @@ from superd.config.envfile import parse_environment_file
 from superd.config.files import read_trusted
 from superd.config.model import Service
 from superd.errors import Exit, SuperdError
-from superd.kernel import linux, privileges, rlimits
+from superd.handler.loading import LoadError
+from superd.kernel import linux, rlimits, sandbox
 from superd.kernel.birth import Birth
+from superd.kernel.namespaces import OuterPids
+from superd.kernel.sandbox import Place
+from superd.spawner.ending import Adoption, adopt, adoption_wants
+from superd.spawner.handlers import CallerGoneError, start_caller
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
+from superd.wire.handlers import HandlerFailed
 from superd.wire.messages import SpawnerFailed, SpawnerReady
 from superd.wire.table import Phase, Role
 
@@ -35,7 +40,12 @@ def main(birth: Birth) -> NoReturn:
     _forget(birth.descriptors())
     master = Link(birth.master, Role.SPAWNER, Role.MASTER)
     try:
-        environment = _take_place(birth, parent)
+        pids = None if birth.outer_pids is None else OuterPids(birth.outer_pids)
+        environment, adoption = _take_place(birth, parent)
+        caller = start_caller(birth.service, environment, names=pids is not None)
+    except LoadError as error:
+        master.post(HandlerFailed(error.lines))
+        os._exit(1)
     except (OSError, SuperdError, ValueError) as error:
         master.post(SpawnerFailed(str(error)[:1000]))
         os._exit(1)
@@ -44,7 +54,12 @@ def main(birth: Birth) -> NoReturn:
     master.post(SpawnerReady())
     master.phase = Phase.SERVING
     try:
-        Spawner(birth.service, environment, master, birth.own, birth.work, birth.listeners).run()
+        Spawner(
+            birth.service, environment, master, birth.own, birth.work, birth.listeners, adoption, pids, caller
+        ).run()
+    except CallerGoneError as error:
+        master.post(SpawnerFailed(str(error)))
+        os._exit(1)
     except Exception as error:  # noqa: BLE001  a defect of ours: standard error leads nowhere here, the log does not
         master.post(SpawnerFailed(_defect(error)))
         os._exit(Exit.SOFTWARE)
@@ -72,32 +87,24 @@ def _forget(keep: Sequence[int]) -> None:
     linux.close_range(start, 2**31 - 1)
 
 
-def _take_place(birth: Birth, parent: int) -> dict[bytes, bytes]:
-    """Become the service's user, for good; returns the environment of its children.
+def _take_place(birth: Birth, parent: int) -> tuple[dict[bytes, bytes], Adoption | None]:
+    """Become the service's user, for good; returns the environment of its children, and whom it adopts.
 
-    The order matters. Limits, nice and the environment file need root; chroot needs it too and comes after the
-    file was read. The working folder is entered as the user, so that it cannot be one the user may not enter.
-    The death signal is set last, because changing credentials clears it (prctl(2), PR_SET_PDEATHSIG).
+    Limits, nice and the environment file need root. From there on kernel/sandbox.py has the order of the steps.
     """
     service, identity = birth.service, birth.identity
+    place = Place(service, identity, birth.sandbox, birth.lacking)
     linux.set_process_title(f"superd: spawner {service.name}")
     _limit(service, birth.soft_nofile)
     with _naming("nice", service.nice):
         os.nice(service.nice)
     os.umask(service.umask)
     from_file = _read_environment_file(service.environment_file)
-    if service.root_directory:
-        with _naming("root_directory", service.root_directory):
-            os.chroot(service.root_directory)
-            os.chdir("/")
-    privileges.drop_for_good(identity, keep_capabilities=identity.uid == 0)
-    with _naming("working_directory", service.working_directory):
-        os.chdir(service.working_directory)
-    linux.set_parent_death_signal(signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SuperdError("the master is gone")
-    linux.set_dumpable(False)
-    return base_environment(service, identity, birth.caller, from_file)
+    facts = place.facts
+    sandbox.enclose(place)
+    adoption = adopt(service, adoption_wants(service))
+    sandbox.settle(place, facts, parent)
+    return base_environment(service, identity, birth.caller, from_file), adoption
 
 
 @contextlib.contextmanager

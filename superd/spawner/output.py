@@ -22,6 +22,7 @@ YOUNG_S = 0.02
 class _Pipe:
     id: int
     pid: int
+    shown: int
     since: float
     rest: bytes = b""
 
@@ -58,9 +59,9 @@ class Outputs:
     def __len__(self) -> int:
         return len(self._pipes)
 
-    def add(self, descriptor: int, id_: int, pid: int, now: float) -> None:
-        """Own the read end of a child's pipe."""
-        self._pipes[descriptor] = _Pipe(id_, pid, now)
+    def add(self, descriptor: int, id_: int, pid: int, shown: int, now: float) -> None:
+        """Own the read end of a child's pipe; ``shown`` is its pid as messages have it."""
+        self._pipes[descriptor] = _Pipe(id_, pid, shown, now)
         self._young[pid] = descriptor
 
     def next_grown(self) -> float | None:
@@ -133,7 +134,7 @@ class Outputs:
                 size = 6 * len(text) + 3
             batches[-1].append(text)
         return [
-            Output(pipe.id, pipe.pid, tuple(batch), lost if number == 0 else 0)
+            Output(pipe.id, pipe.shown, tuple(batch), lost if number == 0 else 0)
             for number, batch in enumerate(batches)
             if batch or lost
         ]

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import select
 import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from superd.config.model import Service, StandardError
 from superd.errors import WireError
-from superd.kernel import linux, rlimits
+from superd.kernel import linux
+from superd.kernel.namespaces import OuterPids
 from superd.spawner.children import Children
 from superd.spawner.descriptors import DescriptorBudget
+from superd.spawner.ending import Adoption, end_instances, kill_group, outlive
+from superd.spawner.handlers import Caller
 from superd.spawner.output import Outputs
-from superd.spawner.plan import encode, listen_environment, listen_names, peer_environment
-from superd.spawner.spawn import fork_exec, spawn
+from superd.spawner.plan import listen_environment, listen_names
+from superd.spawner.starting import Program, Starter
 from superd.wire.codec import Direction
 from superd.wire.fds import Link, close_all, receive_packet
 from superd.wire.messages import (
@@ -48,9 +50,6 @@ GIVE_UP_S = 30.0
 GATHER_MS = 1
 """How long ended children wait for others to be reaped with them, unless work comes first."""
 
-LONGEST_WAIT_S = 3600.0
-"""For a child of an unbounded ``timeout_stop``: sigtimedwait(2) knows no infinity."""
-
 READS = 2
 """Reads of one pipe in one turn: what a full one holds, and its end. A child that never stops writing must not keep
 the spawner from everything else."""
@@ -75,6 +74,9 @@ class Spawner:
         own: socket.socket,
         work: socket.socket,
         listeners: Sequence[socket.socket],
+        adoption: Adoption | None = None,
+        pids: OuterPids | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self.service = service
         self.is_instance = service.has_instance
@@ -83,17 +85,18 @@ class Spawner:
         self.own = Link(own, Role.SPAWNER, Role.ACCEPTOR)
         self.work = work
         self.listeners = listeners
-        self.children = Children()
+        self.adoption = adoption
+        self.is_init = pids is not None
+        self.children = Children(adoption.strays if adoption else None, pids, caller.pid if caller else 0)
         self.outputs = Outputs()
         self.waiting: deque[tuple[int, Peer, int, float]] = deque()  # id, peer, descriptor, since
         self.retry_at = 0.0
         self.epoch = 0  # of the acceptor that said Hello last
         self.retiring = False
         self.budget = DescriptorBudget()
-        self.path = encode(service.program)
-        self.argv = tuple(encode(word) for word in service.exec)
-        self.child_limits = rlimits.split(service.resource_limits)[1]
         self.null = os.dup(0)  # which is /dev/null; a root_directory need not hold one
+        self.caller = caller
+        self.starter: Starter = caller or Program(service, environment, self.budget)
         self.epoll = select.epoll()
         self.parent = os.getppid()
         self.writing = False  # whether the epoll waits for the own link to take more
@@ -107,12 +110,19 @@ class Spawner:
         self._watch(signals, lambda: self._signalled(signals))
         self._watch(self.master.fileno(), self._from_master)
         self._watch(self.own.fileno(), self._from_acceptor)
+        if self.caller is not None:
+            self._watch(self.caller.fileno(), self._from_caller)
         if not self.is_instance:
             self._handlers[self.work.fileno()] = self._take_work
-            # of two spawners that wait there, one is woken
+            # of several spawners that wait there, one is woken: one that is not busy
             self.epoll.register(self.work.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
-        while not (self.retiring and self.children.settled and not self.waiting and not self.outputs):
+        while not (self.retiring and self._is_done()):
             self._turn()
+
+    def _is_done(self) -> bool:
+        """Whether nothing is left to look after."""
+        settled = self.children.settled and not (self.waiting or self.outputs)
+        return settled and not (self.adoption and self.adoption.due(self.children) is not None)
 
     def _turn(self) -> None:
         for descriptor, _ in self.epoll.poll(self._timeout()):
@@ -124,8 +134,12 @@ class Spawner:
         now = time.monotonic()
         if self.waiting and now >= self.retry_at:
             self._start_waiting()
+        if self.caller is not None and self.caller.has_news:
+            self._from_caller()
         for descriptor in self.outputs.grown(now):
             self.epoll.register(descriptor, select.EPOLLIN)
+        if self.adoption:
+            self.adoption.tend(self.children, now)
         due = self.children.due
         if due is not None and (due <= now or self.is_instance):
             self._send_reports()
@@ -133,6 +147,8 @@ class Spawner:
     def _timeout(self) -> float | None:
         """Seconds until something is due, None when nothing is."""
         dues = [self.children.due, self.outputs.next_grown(), self.retry_at if self.waiting else None]
+        if self.adoption:
+            dues.append(self.adoption.due(self.children))
         known = [due for due in dues if due is not None]
         return max(0.0, min(known) - time.monotonic()) if known else None
 
@@ -147,12 +163,24 @@ class Spawner:
         if not self.is_instance:
             self.work_alone.poll(GATHER_MS)
         numbers = linux.read_signals(signals)
-        for pid in self.children.reap(time.monotonic()):
+        self._read_last_words(self.children.reap(time.monotonic()))
+        if signal.SIGTERM in numbers and os.getppid() != self.parent:
+            self._abandon()
+
+    def _read_last_words(self, ended: Iterable[int]) -> None:
+        """What children that ended had written."""
+        for pid in ended:
             pipe = self.outputs.ended(pid)
             if pipe is not None and not self._read_output(pipe):
                 self.epoll.register(pipe, select.EPOLLIN)  # a descendant of the child has it open
-        if signal.SIGTERM in numbers and os.getppid() != self.parent:
-            self._abandon()
+
+    def _from_caller(self) -> None:
+        """Children that the caller forked have ended."""
+        assert self.caller is not None  # noqa: S101  who else
+        now, ended = time.monotonic(), self.caller.ended()
+        for pid, status, cpu, peak_kib in ended:
+            self.children.ended(pid, status, cpu, peak_kib * 1024, now)
+        self._read_last_words(pid for pid, *_ in ended)
 
     def _from_master(self) -> None:
         try:
@@ -173,6 +201,8 @@ class Spawner:
         """The master is gone. Connections go on without us; instances would hold their ports for nobody."""
         if self.is_instance:
             end_instances(self.children, self.service)
+        elif self.is_init:  # its end would be theirs
+            outlive(self.children, self.service)
         os._exit(0)
 
     def _from_acceptor(self) -> None:
@@ -241,7 +271,11 @@ class Spawner:
 
     def _kill(self, id_: int, number: int) -> None:
         child = self.children.find(id_)
-        if child is not None:
+        if child is None:
+            return
+        if self.caller is not None:
+            self.caller.kill(child.pid, number)
+        else:
             kill_group(child.pid, number)
 
     # --- starting children ---
@@ -290,26 +324,15 @@ class Spawner:
             os.close(descriptor)
 
     def _start(self, id_: int, peer: Peer, descriptor: int, now: float) -> None:
-        environment = {**self.environment, **peer_environment(peer)}
-
-        def start(error: int) -> int:
-            standard = (descriptor, descriptor, error)
-            if self.child_limits:
-                limits = {**self.budget.inherited(), **self.child_limits}
-                with self.budget.lifted():
-                    return fork_exec(self.path, self.argv, lambda _: environment, standard, limits)
-            if not self.budget.crowded:
-                return spawn(self.path, self.argv, environment, standard)
-            with self.budget.seated(standard) as low:
-                return spawn(self.path, self.argv, environment, low)
-
-        self._with_standard_error(id_, descriptor, start, now, peer)
+        self._with_standard_error(
+            id_, descriptor, lambda error: self.starter.start(descriptor, error, peer), now, peer
+        )
 
     def _with_standard_error(
         self, id_: int, sock: int, start: Callable[[int], int], now: float, peer: Peer | None = None
     ) -> None:
         kind = self.service.standard_error
-        if kind is not StandardError.LOG:
+        if kind is not StandardError.LOG and not self.starter.always_logs:
             self.children.started(id_, start(sock if kind is StandardError.SOCKET else self.null), now, peer)
             return
         reader, writer = self._pipe()
@@ -321,8 +344,9 @@ class Spawner:
         finally:
             os.close(writer)
         os.set_blocking(reader, False)
-        self.children.started(id_, pid, now, peer)
-        self.outputs.add(reader, id_, pid, now)
+        self.outputs.add(reader, id_, pid, self.children.started(id_, pid, now, peer), now)
+        if self.is_init and self.caller is not None:
+            self.caller.named()
 
     def _pipe(self) -> tuple[int, int]:
         if not self.budget.crowded:
@@ -344,9 +368,7 @@ class Spawner:
             for sock in self.listeners:
                 sock.setblocking(True)  # of a service that was nowait they are not
             descriptors = (first, first, error, *(sock.fileno() for sock in self.listeners))
-            return fork_exec(
-                self.path, self.argv, environment, descriptors, self.child_limits, self.service.kill_signal
-            )
+            return self.starter.start_instance(descriptors, environment)
 
         try:
             self._with_standard_error(id_, first, start, now)
@@ -360,27 +382,3 @@ class Spawner:
         """All listeners are there from 3 on, the one that became readable as 0 and 1."""
         names = listen_names(self.service, len(self.listeners))
         return {**self.environment, **listen_environment(names, pid)}
-
-
-def kill_group(pid: int, number: int) -> None:
-    """Signal the session that a child leads, or the child alone before it has become a leader."""
-    for target in (-pid, pid):
-        try:
-            os.kill(target, number)
-        except ProcessLookupError:
-            continue
-        except PermissionError:
-            return  # it has changed its user: only the kernel's own rules reach it now
-        return
-
-
-def end_instances(children: Children, service: Service) -> None:
-    """Kill signal, ``timeout_stop`` to obey it, then SIGKILL."""
-    for child in children.all():
-        kill_group(child.pid, service.kill_signal)
-    deadline = time.monotonic() + service.timeout_stop_s if service.timeout_stop_s >= 0 else math.inf
-    while len(children) and (left := deadline - time.monotonic()) > 0:
-        if not children.reap(time.monotonic()):
-            signal.sigtimedwait({signal.SIGCHLD}, min(left, LONGEST_WAIT_S))
-    for child in children.all():
-        kill_group(child.pid, signal.SIGKILL)

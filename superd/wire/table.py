@@ -15,7 +15,8 @@ taken over by an attacker is safe by itself, since it names a service that the a
   hops left. Whatever that listener hears the acceptor reads, and passes on as it likes; so it could have made up
   the same datagram without asking.
 
-A spawner may tell the master that it is ready, once, and why it ends, which ends it.
+A spawner may tell the master that it is ready, once, and why it ends, which ends it. That its handler cannot be
+imported switches off its own service, of which it is the only user.
 
 A broker may ask what a process executes whose pidfd it holds. The answer is what it writes into the log, and what
 grants compare. A stolen broker could bind any port without asking, and learns here nothing but which programs run.
@@ -29,6 +30,7 @@ from attrs import frozen
 
 from superd.wire.datagrams import Deliver, PeerSocket, PeerSocketWanted
 from superd.wire.grants import GrantsUp, Program, ProgramWanted
+from superd.wire.handlers import HandlerFailed
 from superd.wire.messages import (
     MAX_BATCH,
     Connections,
@@ -134,6 +136,7 @@ TABLE: tuple[Row, ...] = (
     Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),
     Row(31, SpawnerFailed, _S, _M, max_bytes=4 * KIB),
+    Row(33, HandlerFailed, _S, _M, _STARTING, max_bytes=16 * KIB),
     Row(32, Retire, _M, _S),
     Row(40, Hello, _A, _S),
     Row(41, Connections, _A, _S, max_bytes=4 * KIB, max_descriptors=MAX_BATCH),

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 from attrs import define, field
@@ -196,6 +197,18 @@ async def test_a_service_that_is_no_longer_builtin_lets_its_clients_go() -> None
         client.close()
 
 
+@pytest.mark.parametrize("builtin", ["echo", "tcpmux"])
+@clocked
+async def test_who_has_gone_cannot_go_again(builtin: str) -> None:
+    async with place(builtin) as here:
+        client = here.connect()
+        (served,) = here.shop.service.served.values()
+        served.end(Outcome.STOPPED)
+        served.end(Outcome.IDLE)
+        assert (here.outcomes(), here.ended) == (["stopped"], 1)
+        client.close()
+
+
 # --- tcpmux ---
 
 
@@ -210,6 +223,16 @@ async def test_who_does_not_say_what_he_wants_is_let_go() -> None:
         assert client.recv(100) == b""
         assert here.outcomes() == ["timed-out"]
         client.close()
+
+
+@clocked
+async def test_who_leaves_in_the_middle_of_its_line_is_not_waited_for() -> None:
+    async with place("tcpmux") as here:
+        with here.connect() as client:
+            client.send(b"half a na")
+            await here.settled()
+        await here.settled()
+        assert here.outcomes() == ["failed"]
 
 
 @clocked

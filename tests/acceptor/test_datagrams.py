@@ -38,7 +38,7 @@ class Place:
     """A UDP listener, its clients, and the master's part."""
 
     shop: Workshop
-    poller: Poller = field(factory=Poller)
+    poller: Poller = field(factory=lambda: Poller(list[OSError]().append))
     said: list[object] = field(factory=list)
     clients: list[socket.socket] = field(factory=list)
     datagrams: Datagrams = field(init=False)

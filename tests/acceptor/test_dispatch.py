@@ -11,13 +11,14 @@ from helpers.clocked import clocked
 from helpers.forked import descriptors
 
 from superd.acceptor.backoff import delay
-from superd.acceptor.dispatch import PARKED_RETRY_S
-from superd.acceptor.services import State
+from superd.acceptor.dispatch import BEHIND, PARKED_RETRY_S, PRESSED
+from superd.acceptor.services import SpawnerLink, State
 from superd.wire.codec import encode_connection
-from superd.wire.fds import close_all
+from superd.wire.fds import Link, close_all, pair
 from superd.wire.messages import Peer
+from superd.wire.table import Role
 
-from .workshop import Workshop
+from .workshop import Workshop, settings
 
 PEER = Peer(int(socket.AF_INET), b"\x7f\0\0\1", 5, b"\x7f\0\0\1", 21)
 
@@ -86,6 +87,66 @@ async def test_credits_bound_what_is_under_way_and_come_back_with_each_answer() 
         shop.dispatch.acknowledged(shop.service, 1)
         shop.dispatch.acknowledged(shop.service, 3)
         assert shop.dispatch.room(shop.service) == 3
+
+
+# --- more than one spawner ---
+
+
+def press(shop: Workshop, answers: int, behind: int) -> None:
+    """So many answers, with ``behind`` under way each time."""
+    for id_ in range(1, behind):
+        send(shop, id_)
+        arrived(shop)
+    for id_ in range(behind, behind + answers):
+        send(shop, id_)
+        arrived(shop)
+        shop.dispatch.acknowledged(shop.service, id_ - behind + 1)
+
+
+def spawners_of(most: int, active: int) -> Workshop:
+    shop = Workshop()
+    shop.service.settings = settings(most_spawners=most)
+    for number in range(1, active + 1):
+        ours, theirs = pair()
+        theirs.close()
+        shop.service.spawners[number] = SpawnerLink(number, number, Link(ours, Role.ACCEPTOR, Role.SPAWNER))
+    return shop
+
+
+@clocked
+async def test_another_spawner_is_asked_for_when_those_there_are_stay_behind_and_only_once() -> None:
+    with spawners_of(most=3, active=1) as shop:
+        press(shop, PRESSED, BEHIND - 1)
+        assert shop.wanted == 0, "nobody waits for long"
+    with spawners_of(most=3, active=1) as shop:
+        press(shop, 3 * PRESSED, BEHIND + 1)
+        assert shop.wanted == 1
+
+
+@clocked
+async def test_two_spawners_are_behind_with_twice_as_many() -> None:
+    with spawners_of(most=3, active=2) as shop:
+        press(shop, 2 * PRESSED, 2 * BEHIND - 1)
+        assert shop.wanted == 0
+    with spawners_of(most=3, active=2) as shop:
+        press(shop, 2 * PRESSED, 2 * BEHIND + 1)
+        assert shop.wanted == 1
+
+
+@clocked
+async def test_no_more_spawners_are_asked_for_than_there_may_be() -> None:
+    with spawners_of(most=2, active=2) as shop:
+        press(shop, 3 * PRESSED, 4 * BEHIND)
+        assert shop.wanted == 0
+
+
+@clocked
+async def test_several_spawners_get_a_packet_each() -> None:
+    with spawners_of(most=3, active=3) as shop:
+        send(shop, 1, 2, 3, 4)
+        assert [arrived(shop), arrived(shop)] == [[1, 2], [3, 4]]
+        send(shop, 5, 6, 7, 8, 9, 10, 11)
+        assert [arrived(shop), arrived(shop), arrived(shop)] == [[5, 6, 7], [8, 9, 10], [11]]
 
 
 # --- a queue that is full ---
@@ -205,3 +266,19 @@ async def test_after_failures_in_a_row_nothing_is_asked_for_until_the_delay_is_o
             nursery.cancel_scope.cancel()
         assert shop.dispatch.room(shop.service) == shop.credits
         assert shop.service.state is State.LISTENING
+
+
+@clocked
+async def test_a_pause_is_no_failure_and_what_was_sent_in_it_gets_its_spawner_afterwards() -> None:
+    with Workshop() as shop:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shop.timers.run, lambda: None)
+            shop.dispatch.pause(shop.service, 0.5, "out of something")
+            shop.dispatch.pause(shop.service, 60, "out of something")
+            send(shop, 1)  # accepted just before
+            resting = shop.dispatch.room(shop.service), shop.wanted, shop.service.trouble
+            assert resting == (0, 0, "out of something")
+            await trio.sleep(0.6)
+            assert (shop.wanted, shop.service.failures, shop.service.retry) == (1, 0, None)
+            nursery.cancel_scope.cancel()
+        assert arrived(shop) == [1]

@@ -64,6 +64,20 @@ async def test_a_unix_backend() -> None:
 
 
 @in_trio
+async def test_a_backend_that_has_gone_before_it_is_looked_at_ends_its_client() -> None:
+    """A unix connection is there at once, and so may be its end: the kernel tells both in one, and never again."""
+    name = f"@superd-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"\0{name[1:]}")
+        listening.listen()
+        async with relay(f"unix://{name}") as one:
+            client = one.connect()
+            listening.accept()[0].close()
+            assert await read_to_end(client) == b""
+            assert "outcome=clean received=0 sent=0" in await one.ended()
+
+
+@in_trio
 async def test_a_backend_that_resets_is_named() -> None:
     with backend() as listening:
         async with relay(address_of(listening)) as one:
@@ -136,6 +150,7 @@ async def test_what_is_still_connecting_can_be_ended() -> None:
         served.end(Outcome.STOPPED)
         assert await read_to_end(client) == b""
         assert one.shop.service.served == {}
+        assert "outcome=stopped received=0 sent=0" in await one.ended()
 
 
 @in_trio

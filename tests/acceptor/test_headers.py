@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
+import pytest
 import trio
 from attrs import define, evolve, field
 from helpers.clocked import clocked
@@ -78,10 +79,13 @@ async def test_a_header_that_does_not_come_is_waited_for_so_long() -> None:
             assert at.shop.service.newcomers == 0
 
 
+@pytest.mark.parametrize("sent", [b"", V1[:20]])
 @clocked
-async def test_who_hangs_up_before_it_is_not_waited_for() -> None:
+async def test_who_hangs_up_before_it_is_not_waited_for(sent: bytes) -> None:
     async with place() as at:
-        at.connect().close()
+        with at.connect() as client:
+            client.sendall(sent)
+            await trio.sleep(0.1)
         await trio.sleep(0.1)
         assert at.refused == ["the connection ended before it"]
 

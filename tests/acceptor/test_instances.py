@@ -224,3 +224,13 @@ async def test_a_pause_after_failures_is_not_cut_short_by_another_rate() -> None
         assert at.service.retry is not None
         at.instances.consider(at.service)
         assert at.service.retry is not None and len(at.started()) == 1
+
+
+@clocked
+async def test_a_spawner_that_died_unnoticed_takes_its_start_with_it_and_nobody_else() -> None:
+    """The kernel says that its end is gone before the master does."""
+    async with scene("wait") as at:
+        at.spawner(1)
+        at.spawners[1].close()
+        at.wake()
+        assert at.service.instance, "it is lost when the master tells"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,9 +11,10 @@ import trio
 from attrs import define, field
 from helpers.clocked import clocked
 
-from superd.acceptor.names import REFRESH_S, RETRY_S, Addresses, Answer, Names, look_up
+from superd.acceptor.names import REFRESH_S, RETRY_S, THREADS, Addresses, Answer, Names, Resolver, look_up
 from superd.acceptor.timers import Timers
 
+from .pairs import PATIENCE_S
 from .workshop import Workshop
 
 ONE, OTHER = (4, 1), (4, 2)
@@ -120,3 +123,35 @@ async def test_a_name_that_is_wanted_again_before_it_was_answered_is_kept_fresh_
 def test_every_address_of_a_name_in_a_fixed_order() -> None:
     assert (4, 0x7F000001) in look_up("localhost")
     assert look_up("localhost") == tuple(sorted(look_up("localhost")))
+
+
+def test_names_whose_server_is_away_hold_up_no_other() -> None:
+    """Until every thread waits for one, and then each waits its turn."""
+    back, answers = threading.Event(), queue.SimpleQueue[tuple[str, Addresses, str]]()
+
+    def look(name: str) -> Addresses:
+        if name.startswith("dead"):
+            assert back.wait(PATIENCE_S)
+            raise OSError(0, "away")
+        return (ONE,)
+
+    resolver = Resolver(look)
+    dead = [f"dead{number}.example" for number in range(THREADS - 1)]
+    for name in (*dead, "a.example", "b.example"):
+        resolver.ask(name, lambda *answer: answers.put(answer))
+    assert [answers.get(timeout=PATIENCE_S) for _ in range(2)] == [
+        ("a.example", (ONE,), ""),
+        ("b.example", (ONE,), ""),
+    ]
+    back.set()
+    assert sorted(answers.get(timeout=PATIENCE_S) for _ in dead) == [(name, (), "away") for name in dead]
+
+
+def test_a_name_that_cannot_be_asked_is_answered_in_vain_and_the_next_is_looked_up() -> None:
+    answers = queue.SimpleQueue[tuple[str, Addresses, str]]()
+    resolver = Resolver(threads=1)
+    for name in ("a" * 64, "127.0.0.1"):
+        resolver.ask(name, lambda *answer: answers.put(answer))
+    name, addresses, failure = answers.get(timeout=PATIENCE_S)
+    assert (name, addresses, bool(failure)) == ("a" * 64, (), True)
+    assert answers.get(timeout=PATIENCE_S) == ("127.0.0.1", ((4, 0x7F000001),), "")

@@ -122,3 +122,31 @@ async def test_a_service_that_is_told_of_again_counts_nothing_twice() -> None:
         life.policies.leave_counts()
         life.begin(life.notes[-1])
         assert shop.service.accepted == 7
+
+
+@clocked
+async def test_names_are_looked_up_while_a_service_has_them_in_its_lists() -> None:
+    asked: list[str] = []
+    with Workshop() as shop:
+        policies = Policies(
+            shop.log,
+            shop.timers,
+            lambda: 1e9,
+            lambda name, _: asked.append(name),
+            lambda _: None,
+            lambda _: None,
+        )
+
+        def tell(*deny: str) -> str:
+            access = Access(deny=deny)
+            policies.told(shop.service, ServicePolicy(1, Limits(), access, ProxyProtocol(), "", "", ""))
+            return shop.service.unready
+
+        assert tell("gw.example.net") == "names"
+        assert tell("gw.example.net", "192.0.2.1") == "names"
+        assert asked == ["gw.example.net"]
+        assert tell("192.0.2.1") == ""
+        assert tell("gw.example.net") == "names"  # forgotten meanwhile, so it is asked for anew
+        policies.forget(shop.service)
+        assert tell("other.example.net") == "names"
+        assert asked == ["gw.example.net", "gw.example.net", "other.example.net"]

@@ -50,7 +50,7 @@ async def joined(
     before = set(os.listdir("/proc/self/fd"))
     client, near_client = client_pair()
     backend, near_backend = backend_pair()
-    poller, pipes = Poller(), Pipes(most)
+    poller, pipes = Poller(list[OSError]().append), Pipes(most)
     for sock in (client, near_client, backend, near_backend):
         sock.setblocking(False)
 
@@ -64,7 +64,7 @@ async def joined(
     poller.watch_edges(near_backend.fileno(), lambda _: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(poller.run, lambda: None)
-        pump.start()
+        pump.start(0)
         yield all_
         nursery.cancel_scope.cancel()
     if not all_.over:
@@ -202,6 +202,34 @@ async def test_an_early_answer_arrives_though_the_question_was_not_read_to_its_e
                 await send_all(both.client, b"more of the question")
         await both.is_over.wait()
         assert await read_exactly(both.client, 13) == b"413 too large"
+
+
+@pytest.mark.parametrize(
+    ("most", "client_pair"), [(MOST, tcp_pair), (0, tcp_pair), (MOST, unix_pair), (0, unix_pair)]
+)
+@in_trio
+async def test_an_urgent_byte_stays_in_its_place_and_holds_nothing_up(most: int, client_pair: Pair) -> None:
+    async with joined(most, client_pair) as both:
+        for text in (b"first", b"second"):
+            await send_all(both.client, text)
+            both.client.send(b"!", socket.MSG_OOB)
+            assert await read_exactly(both.backend, len(text) + 1) == text + b"!"
+        both.client.send(b"!", socket.MSG_OOB)
+        await send_all(both.client, b"last words")
+        both.client.shutdown(socket.SHUT_WR)
+        assert await read_to_end(both.backend) == b"!last words"
+
+
+@both_ways_of_carrying
+@in_trio
+async def test_the_end_after_an_urgent_byte_is_not_taken_for_the_end_before_it(most: int) -> None:
+    """All of it is there before anybody looks, so the first look is at an end with something urgent before it."""
+    client, near_client = tcp_pair()
+    client.send(b"!", socket.MSG_OOB)
+    client.send(b"all")
+    client.close()
+    async with joined(most, lambda: (socket.socket(), near_client)) as both:
+        assert await read_to_end(both.backend) == b"!all"
 
 
 @in_trio

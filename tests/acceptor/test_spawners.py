@@ -1,4 +1,4 @@
-"""What spawners say of connections that an earlier acceptor took."""
+"""What spawners say of connections that an earlier acceptor took, and those that say nothing any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import trio
 from helpers.clocked import clocked
 
 from superd.acceptor.children import Children
+from superd.acceptor.services import Child, SpawnerLink
 from superd.acceptor.spawners import Requests, Spawners
+from superd.policy.outcome import Outcome
 from superd.wire.fds import Link, pair
 from superd.wire.messages import Known, Peer, SpawnerUp, Told, Welcome
 from superd.wire.table import Role
@@ -43,3 +45,16 @@ async def test_a_connection_that_was_never_started_counts_no_more_when_its_spawn
         children.lost(shop.service, orphans)
         assert shop.service.children == {} and shop.service.engine.open == 0
         assert shop.service.engine.total.open == 0
+
+
+@clocked
+async def test_a_child_whose_spawner_died_unnoticed_can_be_ended() -> None:
+    """The kernel says that the spawner's end is gone before the master does: its children are lost soon."""
+    with Workshop() as shop:
+        children = Children(shop.log, shop.timers, shop.dispatch, lambda *_: None, lambda _: None)
+        ours, theirs = pair()
+        theirs.close()
+        shop.service.spawners[5] = SpawnerLink(5, 4711, Link(ours, Role.ACCEPTOR, Role.SPAWNER))
+        child = shop.service.children[1] = Child(1, "192.0.2.1", 1, pid=4712, spawner=5)
+        children.end(shop.service, child, Outcome.TIMED_OUT)
+        assert child.ending == "timed-out"

@@ -72,10 +72,12 @@ class Workshop:
     dispatch: Dispatch = field(init=False)
     accepting: Accepting = field(init=False)
     refusals: Refusals = field(init=False)
-    poller: Poller = field(factory=Poller)
+    crowded: list[OSError] = field(factory=list)
+    poller: Poller = field(init=False)
     log: Logger = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.poller = Poller(self.crowded.append)
         ours, self.work = pair()
         self.service = Service(1, settings(self.mode), engine(), ours)
         descriptor = os.dup(self.log_file.fileno())
@@ -141,5 +143,6 @@ class Workshop:
         ]
 
     def logged(self) -> str:
+        self.log.flush()
         self.log_file.seek(0)
         return self.log_file.read().decode()

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from superd.cli import replay
+from superd.errors import Exit
 from superd.log import Connection, End, Event, EventName, Level, Value
 from superd.log.heads import no_head
 from superd.log.lines import JsonLines
@@ -67,6 +70,12 @@ def superctl(words: Iterable[object]) -> int:
     commands = parser.add_subparsers()
     replay.add_replay(lambda name, told: commands.add_parser(name, help=told, parents=[common]))
     return replay.replay(parser.parse_args(["replay", *map(str, words)]))
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What ``superctl replay`` says to these words, when all is well."""
+    assert superctl(words) == Exit.OK
+    return capsys.readouterr().out
 
 
 ROOT = str(Path(__file__).parent.parent)

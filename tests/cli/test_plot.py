@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,28 +12,9 @@ from superd.cli import plot
 from superd.cli.picture import Cut, Panel, Picture
 from superd.errors import Exit
 
-from .logs import PROGRAM, ROOT, busy_log, superctl
+from .logs import PROGRAM, ROOT, superctl, told
 
-
-@pytest.fixture(autouse=True)
-def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "superd.log"
-    path.write_bytes(busy_log())
-    return path
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    assert superctl(words) == Exit.OK
-    return capsys.readouterr().out
+pytestmark = pytest.mark.usefixtures("in_utc")
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG\r\n\x1a\n"), (".svg", b"<?xml")])

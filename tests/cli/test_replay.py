@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,9 @@ from superd.config.load import load
 from superd.errors import Exit
 from superd.log import EventName
 
-from .logs import PROGRAM, ROOT, Script, busy_log, superctl
+from .logs import PROGRAM, ROOT, Script, superctl, told
 
-
-@pytest.fixture(autouse=True)
-def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "superd.log"
-    path.write_bytes(busy_log())
-    return path
+pytestmark = pytest.mark.usefixtures("in_utc")
 
 
 @pytest.fixture
@@ -52,11 +37,6 @@ def config(tmp_path: Path) -> Path:
         'rate_per_source = "5/min"\n'
     )
     return path
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    assert superctl(words) == Exit.OK
-    return capsys.readouterr().out
 
 
 def found(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:

@@ -44,6 +44,7 @@ SETTINGS = {
     "kill_signal": 15,
     "standard_error": "log",
     "traits": ["nowait", "stream", "tcp"],
+    "acceptor_user": "superd",
     **policy_tables(Limits(), Access(), ProxyProtocol(), all_keys=True),
 }
 
@@ -242,7 +243,7 @@ def test_explain_tells_who_what_and_how_it_ends() -> None:
         ({"mode": "always"}, "One process is kept running"),
         ({"standard_error": "socket"}, "goes to the client"),
         ({"standard_error": "null"}, "is thrown away"),
-        ({"user": ""}, "running as whoever runs superd."),
+        ({"user": ""}, "running as superd."),
         ({"kill_signal": 40}, "superd sends signal 40, and"),
         ({"timeout_stop_s": -1.0}, "superd sends SIGTERM, and waits for as long as it takes."),
         (
@@ -291,7 +292,10 @@ def test_no_services_are_a_header_alone() -> None:
 def test_explain_tells_of_what_superd_serves_itself() -> None:
     own = {"builtin": "ident", "ident_user": "nobody", "idle_timeout_s": 600.0, "program": (), "user": ""}
     text = explain({**FTP, **SETTINGS, **own})
-    assert "superd serves ident by itself, without a process and without privilege." in text
+    assert (
+        "superd serves ident by itself, without a process and without privilege, as its acceptor's user superd."
+        in text
+    )
     assert "It says that every connection is nobody's." in text
     assert "A connection on which nothing moves for 10min is closed." in text
     assert "SIGTERM" not in text

@@ -21,6 +21,8 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
         # types are exact
         ("nice = true", "nice = true: not an integer; write -20 to 19, without quotes"),
         ("nice = 20", "nice = 20: out of range; write -20 to 19"),
+        ('spawners = "all"', 'spawners = "all": not an integer; write "auto" or 1 to 64'),
+        ("spawners = 0", 'spawners = 0: out of range; write "auto" or 1 to 64'),
         ("nice = 0x" + "f" * 5_000, "nice = 0x" + "f" * 77 + "…: out of range; write -20 to 19"),
         ('enabled = "yes"', 'enabled = "yes": not a boolean; write true or false'),
         ("umask = 22", 'umask = 22: not a string; write it in octal: "022"'),
@@ -95,7 +97,7 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
             'only_from = ["x"]',
             "only_from: unknown key; write [services.ftp.access] allow",
         ),
-        ('handler = "a:b"', "handler: not supported by this version; remove it"),
+        ('handler = "a:b"', 'handler = "a:b": exec says already what serves it; remove one of them'),
         ("proxy_protocol.send = 2", "proxy_protocol.send = 2: only for forward; remove it"),
         ("limits = 1", "limits = 1: not a table; write [services.ftp.limits]"),
         ("access = []", "access = []: not a table; write [services.ftp.access]"),

@@ -47,6 +47,9 @@ def test_targets(text: str, target: Target) -> None:
         ("tcp://a..b:80", "not a host name; use letters, digits, - and dots"),
         ("tcp://app:0", "no such port; write 1 to 65535"),
         ("unix://app.sock", 'relative path; write "unix:///app.sock"'),
+        (f"unix:///{'ä' * 54}", "109 bytes of path; use at most 107"),  # connect(2) takes no more
+        ("unix:///run/a\0b", "a control character in the path; remove it"),
+        (f"tcp://{'a' * 64}.example:80", "not a host name; use letters, digits, - and dots"),
     ],
 )
 def test_what_is_no_target_is_told_what_was_meant(text: str, fault: str) -> None:
@@ -92,7 +95,10 @@ EXEC = 'exec = ["/bin/x"]\nuser = "nobody"'
             service("tcp://*:80", "tcp://db:80", 'builtin = "echo"'),
             'services.x.forward = "tcp://db:80": builtin says already what serves it; remove one of them',
         ),
-        (service("tcp://*:80", "tcp://db:80", "nice = 5"), "services.x.nice = 5: only for exec; remove it"),
+        (
+            service("tcp://*:80", "tcp://db:80", "nice = 5"),
+            "services.x.nice = 5: only for exec and handler; remove it",
+        ),
         (
             service("tcp://*:80", "tcp://db:80", f'{EXEC}\nmode = "wait"'),
             'services.x.mode = "wait": a backend is not given the listening socket; remove mode, or forward',

@@ -174,7 +174,7 @@ def test_an_option_that_the_page_names_is_known_by_that_name(option: str) -> Non
 
 
 def test_a_key_of_a_later_version_is_not_called_unknown() -> None:
-    assert advise("service", "sandbox", "services.ftp") == ("not supported by this version", "remove it")
+    assert advise("superd", "metrics", "superd") == ("not supported by this version", "remove it")
 
 
 @given(st.sampled_from(KEYS), TOML_VALUES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import tempfile
@@ -63,7 +64,8 @@ def ended(pid: int) -> None:
 
 
 def descriptors() -> set[int]:
-    """The descriptors that this process has open."""
+    """The descriptors that this process has open, but for those of objects that nobody has any more."""
+    gc.collect()  # else that of an earlier test may close them between two looks
     found = {int(name) for name in os.listdir("/proc/self/fd")}
     return {descriptor for descriptor in found if _is_open(descriptor)}  # the listing's own is closed by now
 

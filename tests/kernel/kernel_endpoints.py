@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from superd.config.model import Listen, Mode, Scheme, Service
+from superd.config.model import Listen, Mode, Scheme, Service, SocketOptions
 from superd.kernel.listen import Endpoint, plan_endpoints
 
 
@@ -18,8 +18,12 @@ def listen(text: str) -> Listen:
     return Listen(text, Scheme(scheme), host=address, port=int(port), scope=scope)
 
 
-def plan(*texts: str, mode: Mode = Mode.NOWAIT, ipv6: bool = True) -> tuple[Endpoint, ...]:
-    service = Service(name="s", listen=tuple(map(listen, texts)), exec=("/bin/true",), mode=mode)
+def plan(
+    *texts: str, mode: Mode = Mode.NOWAIT, ipv6: bool = True, dual_stack: bool | None = None
+) -> tuple[Endpoint, ...]:
+    options = SocketOptions(dual_stack=dual_stack)
+    listens = tuple(map(listen, texts))
+    service = Service(name="s", listen=listens, exec=("/bin/true",), mode=mode, socket=options)
     return plan_endpoints(service, ipv6=ipv6)
 
 

@@ -56,6 +56,25 @@ def test_a_value_opens(scheme: str, text: str, mode: Mode, ipv6: bool, expected:
 
 
 @pytest.mark.parametrize(
+    ("text", "mode", "dual_stack", "sockets"),
+    [
+        ("tcp://*:21", Mode.NOWAIT, True, 1),
+        ("tcp://*:21", Mode.WAIT, False, 2),
+        ("tcp4://*:21", Mode.NOWAIT, True, 1),
+        ("tcp://localhost:21", Mode.NOWAIT, True, 2),
+        ("udp://*:21", Mode.NOWAIT, True, 2),
+        ("udp://*:21", Mode.WAIT, False, 1),
+    ],
+)
+def test_one_socket_for_both_families_may_be_asked_for(
+    text: str, mode: Mode, dual_stack: bool, sockets: int
+) -> None:
+    found = plan(text, mode=mode, dual_stack=dual_stack)
+    assert len(found) == sockets
+    assert (found[0].v6only is False) == (sockets == 1 and text.startswith(("tcp://*", "udp://*")))
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ("unix:///run/x", socket.SOCK_STREAM),

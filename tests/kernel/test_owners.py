@@ -118,7 +118,7 @@ def test_without_proc_nobody_is_known(tmp_path: pathlib.Path) -> None:
 
 
 @needs_root
-def test_another_users_process_stays_unknown_to_an_ordinary_user() -> None:
+def test_of_another_users_process_an_ordinary_user_learns_the_user() -> None:
     sock, taken = _listening("tcp://127.55.2.8:0")
 
     def child() -> str | None:
@@ -127,7 +127,7 @@ def test_another_users_process_stays_unknown_to_an_ordinary_user() -> None:
         return port_owner(taken)
 
     with sock:
-        assert in_child(child) is None
+        assert in_child(child) == "a process of user root"
 
 
 @given(st.ip_addresses())

@@ -39,10 +39,11 @@ def test_the_most_specific_line_decides_and_is_told(address: str) -> None:
         assert superd.ctl("who-may", "nothing", A).returncode == 64
 
 
-def test_a_dual_stack_listener_sees_ipv4_as_ipv4(address: str, folder: Path) -> None:
+@pytest.mark.parametrize("dual_stack", ["false", "true"])
+def test_a_dual_stack_listener_sees_ipv4_as_ipv4(address: str, folder: Path, dual_stack: str) -> None:
     """xinetd matches the mapped address, and every IPv4 rule in vain."""
     program = '["/bin/sh", "-c", "echo $REMOTE_ADDR"]'
-    more = 'mode = "nowait"\n' + access(allow=f'["{A}"]')
+    more = access(allow=f'["{A}"]') + f"\n[services.echo.socket]\ndual_stack = {dual_stack}\n"
     with Superd(service("echo", "tcp://*:7007", program, "daemon", more)):
         with connect_from(A, "127.0.0.1", 7007) as client:
             assert read_all(client) == f"{A}\n".encode()

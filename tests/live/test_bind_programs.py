@@ -77,7 +77,7 @@ def test_a_denied_port_is_eacces_in_the_program(address: str) -> None:
         assert f"no grant lets nobody bind tcp://{address}:81" in done.stderr
         told = superd.wait_for("grant", reason="no-grant")
         assert (told["user"], told["listen"]) == ("nobody", f"tcp://{address}:81")
-        assert told["program"].startswith("/usr/bin/python3") and told["pid"] > 0
+        assert "python3" in told["program"] and told["pid"] > 0
         used = superd.wait_for("grant", message="granted")
         assert used["rule"] == f"{superd.config}: grants[1]"
 

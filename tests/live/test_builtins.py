@@ -231,15 +231,16 @@ def test_connections_stay_over_a_reload_and_end_with_their_service(address: str)
 
 
 def test_a_service_becomes_a_program_and_back(address: str) -> None:
-    itself = both("echo", address, 7)
-    with Superd(itself) as superd:
+    """Where another service has UDP peers too: what that takes is kept from the start."""
+    itself, other = both("echo", address, 7), service("other", f"udp://{address}:9", '["/bin/cat"]', "games")
+    with Superd(itself + other) as superd:
         superd.reload(
             f'[services.echo]\nlisten = ["tcp://{address}:7", "udp://{address}:7"]\n'
-            'exec = ["/bin/cat"]\nuser = "daemon"\n'
+            f'exec = ["/bin/cat"]\nuser = "daemon"\n{other}'
         )
         assert exchange(address, 7, b"by a program") == b"by a program"
         assert superd.wait_for("end", service="echo")["pid"] > 0
-        superd.reload(itself)
+        superd.reload(itself + other)
         assert exchange(address, 7, b"by superd") == b"by superd"
         assert asked(address, 7, b"x") == b"x"
 

@@ -195,15 +195,23 @@ def test_children_keep_their_peers_over_a_reload_of_their_service(address: str, 
 
 
 def test_a_service_goes_from_wait_to_a_child_a_peer_and_back(address: str, folder: Path) -> None:
+    """Where another service has UDP peers too: what that takes is kept from the start."""
     script = written(folder / "once.py", ONCE)
+    other = f"""
+        [services.other]
+        listen = ["udp://{address}:9"]
+        exec = ["/bin/cat"]
+        user = "games"
+    """
     wait = f"""
+        {other}
         [services.tell]
         listen = ["udp://{address}:69"]
         mode = "wait"
         exec = ["/usr/bin/python3", "-I", "-S", "{script}"]
         user = "nobody"
         """
-    nowait = service(folder, f"udp://{address}:69")
+    nowait = service(folder, f"udp://{address}:69") + other
     with Superd(wait, folder=folder) as superd, Client(address, 69) as client:
         assert client.ask("x") == {}
         superd.reload(nowait)

@@ -242,6 +242,24 @@ def test_an_acceptor_without_descriptors_does_not_spin_and_recovers(address: str
         assert superd.acceptor_pid == acceptor
 
 
+@pytest.mark.needs("prlimit")
+def test_clients_that_take_all_descriptors_are_in_nobodys_way_but_the_clients(address: str) -> None:
+    """What the master sends and who asks for the state have descriptors of their own."""
+    echoing = f'[services.echo]\nlisten = ["tcp://{address}:7"]\nbuiltin = "echo"\n{MANY_OF_ONE_SOURCE}'
+    others = echo(address, 9, "other", "games") + echo(address, 11, "more")
+    with Superd(echoing, prefix=["prlimit", "--nofile=100:100", "--"]) as superd, ExitStack() as stack:
+        acceptor = superd.acceptor_pid
+        clients = [stack.enter_context(connect(address)) for _ in range(120)]
+        superd.wait_for("error", service="echo", message=re.compile("cannot accept: Too many open files"))
+        superd.reload(echoing + others)
+        assert superd.status("other")["state"] == "listening"
+        served = stack.enter_context(connect(address, 9))
+        for client in clients:
+            client.close()
+        assert echoes(served)
+        assert superd.acceptor_pid == acceptor
+
+
 def allow_descriptors(pid: int, limit: str) -> None:
     """Set another process's limit as its own user, who needs no capability for it (prlimit(2))."""
     uid = Path(f"/proc/{pid}/status").read_text().partition("\nUid:\t")[2].split()[0]

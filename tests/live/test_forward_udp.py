@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from harness import PATIENCE_S, Superd, wait_until
 
+from superd.kernel.endpoints import ipv6_available
+
 pytestmark = pytest.mark.live
 
 
@@ -105,6 +107,24 @@ def test_a_backend_that_is_not_there_ends_the_session_with_a_reason(address: str
         with datagrams(address, 5353) as backend:
             client.sendto(query(2), (address, 53))
             assert backend.recv(512) == query(2), "the next datagram finds it"
+
+
+@pytest.mark.skipif(not ipv6_available(), reason="needs IPv6")
+def test_a_datagram_that_is_too_long_for_the_way_to_the_backend_is_lost_alone(address: str) -> None:
+    """IPv6 carries 20 bytes more than IPv4."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.bind(("::1", 0))
+        port = probe.getsockname()[1]
+    text = forward(address, listen=f"udp://[::1]:{port}")
+    with (
+        datagrams(address, 5353) as backend,
+        Superd(text) as superd,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client,
+    ):
+        for payload in (b"before", bytes(65_520), b"after"):
+            client.sendto(payload, ("::1", port))
+        assert [backend.recv(100) for _ in range(2)] == [b"before", b"after"]
+        assert superd.status("dns")["accepted"] == 1, "the session goes on"
 
 
 def test_a_datagram_from_a_port_that_answers_by_itself_is_refused(address: str) -> None:

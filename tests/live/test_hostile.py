@@ -7,7 +7,8 @@ import pwd
 import re
 import socket
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 from clients import service
@@ -121,3 +122,52 @@ def test_nobody_holds_up_the_acceptor_with_a_descriptor_for_the_control_socket(a
             near.close()
             assert exchange(address, 7, b"x") == b"x"
             assert superd.acceptor_pid == before
+
+
+def test_nobody_holds_up_the_acceptor_with_a_descriptor_for_a_forward_or_a_builtin(
+    address: str, folder: Path
+) -> None:
+    """Neither as a client nor as a backend; and a program that is given the connection gets what was sent."""
+    inside = {name: folder / name for name in ("forward", "echo", "program", "backend")}
+    services = f"""
+        [services.forward]
+        listen = ["unix://{inside["forward"]}"]
+        forward = "unix://{inside["backend"]}"
+
+        [services.echo]
+        listen = ["unix://{inside["echo"]}", "tcp://{address}:7"]
+        builtin = "echo"
+
+        [services.program]
+        listen = ["unix://{inside["program"]}"]
+        exec = ["/bin/cat"]
+        user = "daemon"
+    """
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+        if not refuse_descriptors(listening):
+            pytest.skip("needs Linux 6.16")
+        listening.bind(str(inside["backend"]))
+        inside["backend"].chmod(0o777)
+        listening.listen()
+        listening.settimeout(PATIENCE_S)
+        stack.enter_context(Superd(services, folder=folder))
+        for name in ("forward", "echo", "program"):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(PATIENCE_S)
+            client.connect(str(inside[name]))
+            assert is_let_in(client) == (name == "program")
+        backend, _ = listening.accept()
+        with backend:
+            assert not is_let_in(backend)
+        assert exchange(address, 7, b"x") == b"x"
+
+
+def is_let_in(sock: socket.socket) -> bool:
+    """Whether a descriptor can be sent; it is one that is closed at once."""
+    with open(os.devnull) as nothing:
+        try:
+            socket.send_fds(sock, [b"x"], [nothing.fileno()])
+        except PermissionError:
+            return False
+    return True

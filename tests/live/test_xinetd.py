@@ -107,7 +107,8 @@ def test_superd_xinetd_serves_a_folder_of_xinetd(folder: Path, address: str) -> 
 
 
 @pytest.mark.needs("unshare", "mount")
-def test_its_signals_are_xinetds(folder: Path, address: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+def test_its_signals_are_xinetds(folder: Path, address: str, number: int) -> None:
     config = folder_of_xinetd(folder, address)
     log = folder / "log"
     with (
@@ -124,7 +125,7 @@ def test_its_signals_are_xinetds(folder: Path, address: str) -> None:
             .replace("7001", "7005")
             .replace("service cat", "service later"),
         )
-        process.send_signal(signal.SIGHUP)
+        process.send_signal(number)
         wait_until(lambda: _listens(address, 7005), "the new service")
         client.sendall(b"b")
         assert client.recv(1) == b"b"
@@ -132,6 +133,24 @@ def test_its_signals_are_xinetds(folder: Path, address: str) -> None:
         assert process.wait(PATIENCE_S) == 0
         client.sendall(b"c")  # what serves it goes on
         assert client.recv(1) == b"c"
+
+
+@pytest.mark.needs("unshare", "mount")
+@pytest.mark.parametrize(("number", "goes_on"), [(signal.SIGTERM, False), (signal.SIGQUIT, True)])
+def test_sigterm_ends_the_programs_too_and_sigquit_leaves_them(
+    folder: Path, address: str, number: int, goes_on: bool
+) -> None:
+    config = folder_of_xinetd(folder, address)
+    with (
+        superd_xinetd(folder, "-f", config, "-filelog", folder / "log") as process,
+        connect_from("127.0.0.1", address, 7001) as client,
+    ):
+        client.sendall(b"a")
+        assert client.recv(1) == b"a"
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 0
+        client.sendall(b"b")
+        assert client.recv(1) == (b"b" if goes_on else b"")
 
 
 def _listens(address: str, port: int) -> bool:

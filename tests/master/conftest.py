@@ -47,7 +47,7 @@ class World:
         return self.log_file.read_text()
 
     def add(self, *services: Service) -> list[Managed]:
-        return [self.registry.add(service) for service in services]
+        return self.registry.add(services)
 
     def listener(self, name: str, index: int = 0) -> socket.socket:
         sock = self.registry.by_name()[name].listeners[index].sock

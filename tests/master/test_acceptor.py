@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import textwrap
 import time
@@ -18,7 +19,7 @@ from superd.kernel.identity import Identity, acceptor_identity
 from superd.master import acceptor, births
 from superd.master.acceptor import AcceptorKeeper
 from superd.master.loop import Loop
-from superd.wire.messages import Ping, ReloadWanted
+from superd.wire.messages import Ping, ReloadWanted, SpawnerWanted
 from superd.wire.table import Phase
 
 PATIENCE_S = 30.0
@@ -162,3 +163,20 @@ def test_one_that_hangs_up_and_lives_on_is_ended(stage: Stage) -> None:
 def test_a_real_time_signal_is_a_death_like_any_other(stage: Stage) -> None:
     stage.start("os.kill(os.getpid(), 40)")
     assert "(SIG40)" in stage.run_to_its_end()
+
+
+def test_one_whose_words_are_still_to_be_read_is_not_taken_for_dead(stage: Stage) -> None:
+    stage.start("""
+        say(SPAWNER_WANTED, 1)
+        time.sleep(3600)
+    """)
+    keeper = stage.keeper
+    assert keeper._link is not None
+    keeper._pinged = 1
+    assert select.select([keeper._link], [], [], PATIENCE_S)[0]
+    keeper._expect(keeper.pid, 1)
+    keeper._readable()
+    assert stage.heard == [SpawnerWanted(1)]
+    assert os.waitpid(keeper.pid, os.WNOHANG) == (0, 0)
+    keeper._expect(keeper.pid, 1)
+    assert "did not answer" in stage.run_to_its_end()

@@ -13,7 +13,8 @@ import pytest
 from helpers.forked import in_child, needs_root
 
 from superd.config.load import load
-from superd.master.main import Master, credits
+from superd.master.descriptors import credits
+from superd.master.main import Master
 
 USER = getpass.getuser()
 
@@ -44,8 +45,7 @@ def reloading(folder: Path, before: str, run: Callable[[Master], Any], settings:
     def serve() -> Any:
         file = write(folder, before, settings)
         master = Master(file, load(file), {}, no_life, lambda: None)
-        for service in master.config.services.values():
-            master._registry.add(service)
+        master._registry.add(master.config.services.values())
         return run(master)
 
     return in_child(serve)

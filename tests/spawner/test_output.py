@@ -24,7 +24,7 @@ class Pipe:
     def __init__(self) -> None:
         self.outputs = Outputs()
         self.reader, self.writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.outputs.add(self.reader, 7, 4711, 0.0)
+        self.outputs.add(self.reader, 7, 4711, 4711, 0.0)
 
     def write(self, data: bytes, now: float = 0.0) -> list[Output]:
         """Write, and read as often as it takes."""

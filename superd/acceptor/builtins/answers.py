@@ -14,14 +14,12 @@ from typing import Any
 from superd.acceptor.accept import Accepting, judge_datagram, pack, unmapped
 from superd.acceptor.refusals import Refusals
 from superd.acceptor.services import Listener, Service
-from superd.kernel.arrivals import Arrival, receive, send_answer
+from superd.kernel.arrivals import Arrival, send_answer
 from superd.policy.buckets import Bucket, SourceBuckets
 from superd.policy.decision import Client, Decision
 from superd.policy.outcome import Outcome
 from superd.policy.reason import Reason
 from superd.policy.rules import NO_RATE, NS_PER_S, Rate
-from superd.wire.datagrams import MAX_DATAGRAM_BYTES
-from superd.wire.messages import MAX_BATCH
 
 ANSWERS_PER_SOURCE = Rate(10, NS_PER_S)
 """What a source is answered, unless ``rate_per_source`` says otherwise …"""
@@ -77,14 +75,7 @@ class Answers:
     def read(self, listener: Listener) -> None:
         """Answer what a listener has heard, up to a batch."""
         answer, ports = self._answer_of(listener.service), answering_ports(self._services())
-        for _ in range(MAX_BATCH):
-            try:
-                arrival = receive(listener.sock, MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._accepting.back_off(listener, error)
-                return
+        for arrival in self._accepting.heard(listener):
             if arrival.to_one and self._admits(listener.service, arrival.source, ports):
                 _send(listener, answer(arrival.payload), arrival)
 

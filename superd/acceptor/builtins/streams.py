@@ -166,7 +166,9 @@ class Streams:
     # --- the end ---
 
     def end(self, talk: Talk, why: Outcome) -> None:
-        """Let a client go."""
+        """Let a client go, unless it has gone."""
+        if talk.id not in talk.service.served:
+            return
         if talk.timer is not None:
             talk.timer.cancel()
         self._poller.forget(talk.sock.fileno())

@@ -17,7 +17,7 @@ from attrs import define, frozen
 from superd.acceptor.accept import Accepting
 from superd.acceptor.builtins.streams import Streams, part
 from superd.acceptor.dispatch import PARKED_RETRY_S, Dispatch
-from superd.acceptor.poller import Poller
+from superd.acceptor.poller import THE_LAST, Poller
 from superd.acceptor.services import Arrival, Listener, Service
 from superd.acceptor.timers import Timer, Timers
 from superd.policy.outcome import Outcome
@@ -136,7 +136,7 @@ class Tcpmux:
         asking = Asking(self, arrival, sock, trio.current_time())
         arrival.listener.service.served[arrival.id] = asking
         self._streams.log_begin(arrival)
-        self._poller.watch(sock.fileno(), lambda: self._look(asking), edge=True)
+        self._poller.watch_edges(sock.fileno(), lambda events: self._look(asking, events))
         asking.deadline = self._timers.after(LINE_S, lambda: self._late(asking))
 
     def _late(self, asking: Asking) -> None:
@@ -145,7 +145,7 @@ class Tcpmux:
         else:
             self.say(asking, BUSY, Outcome.CLEAN)
 
-    def _look(self, asking: Asking) -> None:
+    def _look(self, asking: Asking, events: int) -> None:
         try:
             data = asking.sock.recv(MAX_LINE_BYTES, socket.MSG_PEEK)
             line = parse_line(data)
@@ -157,7 +157,7 @@ class Tcpmux:
         except OSError:
             self.say(asking, b"", Outcome.RESET)
             return
-        if not data:
+        if line is None and events & THE_LAST:
             self.say(asking, b"", Outcome.FAILED)
         elif line is not None:
             asking.sock.recv(line.length)
@@ -205,7 +205,9 @@ class Tcpmux:
             self.say(asking, REFUSED, Outcome.CLEAN)
 
     def say(self, asking: Asking, text: bytes, why: Outcome) -> None:
-        """Say a last word, and let the client go."""
+        """Say a last word, and let the client go, unless it has gone."""
+        if asking.arrival.id not in asking.arrival.listener.service.served:
+            return
         self._leave(asking)
         try:
             asking.sock.send(text, socket.MSG_NOSIGNAL)

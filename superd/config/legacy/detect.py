@@ -28,7 +28,7 @@ _XINETD = re.compile(
 )
 _XINETD_INCLUDE = re.compile(rb"^[ \t]*include(?:dir)?[ \t]+/\S+[ \t]*\r?$", re.M)
 _INETD = re.compile(
-    rb"^\S+[ \t]+" + _TYPES.encode() + rb"(?::\w+)?[ \t]+[a-z]+[^ \t\n]*[ \t]+\S"  # a service
+    rb"^\S+[ \t]+" + _TYPES.encode() + rb"(?:[:,]\w+)*[ \t]+[a-z]+[^ \t\n]*[ \t]+\S"  # a service
     rb"|^\S+[ \t]+o(?:n|ff)[ \t]*(?:\r?$|[#;]|\w+[ \t]*=)"  # NetBSD's other notation
     rb'|^\.include[ \t]+"',
     re.M,
@@ -61,13 +61,18 @@ def is_authbind(names: Collection[str]) -> bool:
     return not _AUTHBIND.isdisjoint(names)
 
 
-def importable(file: str, content: bytes) -> Kind:
+def importable(file: str, content: bytes, usual: Kind | None = None) -> Kind:
     """What a file is, if it can be imported.
+
+    Args:
+        file: its name.
+        content: what is in it.
+        usual: what it is if nothing tells.
 
     Raises:
         LegacyError: it is superd's own, or nobody's that superd knows.
     """
-    kind = detect(content) or _by_name(file, content)
+    kind = detect(content) or usual or _by_name(file, content)
     if kind is Kind.SUPERD:
         raise LegacyError(file, "superd's own configuration already", f"run it: superd -f {file}")
     if kind is None:

@@ -17,6 +17,7 @@ from superd.config.drafts import Draft, Layer, merge, parse_layer
 from superd.config.findings import Place
 from superd.config.forward_checks import check_loops
 from superd.config.legacy.carried import Carried, Fate, Remark, ServiceTable, dotted, nested
+from superd.config.legacy.moulds import Moulds
 from superd.config.model import SuperdSettings
 from superd.config.places import control_socket
 from superd.config.schema import OF_SERVICE, SERVICE, TABLES
@@ -34,7 +35,7 @@ def fit(carried: Carried, lookup_port: LookupPort) -> Carried:
         lookup_port: as ``parse_listen`` takes it.
     """
     defaults = parse_layer(carried.defaults, Place("", "defaults"), lookup_port, [])
-    fitting = _Fitting(carried, defaults, lookup_port)
+    fitting = _Fitting(carried, defaults, lookup_port, Moulds(lookup_port))
     services = tuple(map(fitting.fitted, carried.services))
     services = tuple(fitting.apart(services))
     return evolve(carried, services=services, remarks=(*carried.remarks, *fitting.remarks))
@@ -47,6 +48,7 @@ class _Fitting:
     carried: Carried
     defaults: Layer
     lookup_port: LookupPort
+    moulds: Moulds
     remarks: list[Remark] = field(factory=list)
     drafts: dict[str, Draft] = field(factory=dict)
 
@@ -60,6 +62,11 @@ class _Fitting:
         """The service with what superd knows, or set apart."""
         if service.remains_out:
             return service
+        place = Place("", f"services.{service.name}", service.name)
+        draft = self.moulds.cast(service.name, place, service.tables)
+        if draft is not None:
+            self.drafts[service.name] = draft
+            return service
         known, unknown = _sorted_out(service.tables)
         for key in unknown:
             reason = _UNKNOWN.format(key=key)
@@ -67,20 +74,21 @@ class _Fitting:
         kept = nested(known) if unknown else service.tables
         if unknown and _SERVING.isdisjoint(kept):
             return evolve(service, remains_out=True)  # nothing is left that could serve
-        faults = self._faults(service.name, kept)
+        faults = self._faults(place, kept)
         self.remarks += [_remark(service, fault) for fault in faults]
         if faults:
             return evolve(service, remains_out=True)
         return evolve(service, tables=kept) if unknown else service
 
-    def _faults(self, name: str, tables: Mapping[str, object]) -> list[Fault]:
+    def _faults(self, place: Place, tables: Mapping[str, object]) -> list[Fault]:
         faults: list[Fault] = []
-        place = Place("", f"services.{name}", name)
+        name = place.service or ""
         own = parse_layer(tables, place, self.lookup_port, faults)
         draft = merge(name, self.defaults, own)
         faults += checks.check_service(draft, str(self.carried.settings.get("user", "superd")))
         if not faults:
             self.drafts[name] = draft
+            self.moulds.keep(tables, draft)
         return faults
 
     def apart(self, services: Iterable[ServiceTable]) -> Iterator[ServiceTable]:

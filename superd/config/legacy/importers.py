@@ -15,7 +15,7 @@ from superd.config.legacy.fitting import fit
 from superd.config.legacy.inetd import read_inetd
 from superd.config.legacy.inetd.dialects import DIALECTS
 from superd.config.legacy.joining import join
-from superd.config.legacy.surroundings import Surroundings
+from superd.config.legacy.surroundings import Surroundings, asked_of_few
 from superd.config.legacy.systemd import read_unit
 from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.xinetd import read_xinetd
@@ -49,7 +49,7 @@ def read_legacy(file: str, content: bytes, surroundings: Surroundings, wishes: W
 def _kind(file: str, content: bytes, surroundings: Surroundings, wishes: Wishes) -> Kind:
     if not content and is_authbind_folder(file, surroundings):
         return Kind.AUTHBIND
-    return Kind.INETD if wishes.dialect in DIALECTS else importable(file, content)
+    return Kind.INETD if wishes.dialect in DIALECTS else importable(file, content, wishes.usual)
 
 
 def is_authbind_folder(path: str, surroundings: Surroundings) -> bool:
@@ -76,8 +76,13 @@ def read_all(files: Mapping[str, bytes], surroundings: Surroundings, wishes: Wis
 
 
 def _knowing(surroundings: Surroundings) -> Surroundings:
-    """The same machine, asked once for each port."""
-    return evolve(surroundings, lookup_port=functools.cache(surroundings.lookup_port))
+    """The same machine, asked once for each port, host and user."""
+    return evolve(
+        surroundings,
+        lookup_port=functools.cache(surroundings.lookup_port),
+        lookup_host=asked_of_few(surroundings.lookup_host),
+        is_user=surroundings.is_user and functools.cache(surroundings.is_user),
+    )
 
 
 def left_out_of_folder(kinds: Mapping[str, Kind | None]) -> dict[str, str]:

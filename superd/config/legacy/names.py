@@ -20,12 +20,19 @@ def fresh_name(wanted: str, taken: Collection[str], *endings: str) -> str:
     base = _FOREIGN.sub("-", wanted.rstrip("/").rpartition("/")[2])[:MAX_NAME].lstrip("_.@+-") or "service"
     tries = [base, *(_ended(base, ending) for ending in endings if ending)]
     found = next((name for name in tries if name not in taken), "")
-    number = 2
-    while not found:
-        name = _ended(base, str(number))
-        found = "" if name in taken else name
-        number += 1
-    return found
+    return found or _ended(base, str(_free_number(base, taken)))
+
+
+def _free_number(base: str, taken: Collection[str]) -> int:
+    """A number that no ending has yet: the next one, as long as they were given in order."""
+    above = 2
+    while _ended(base, str(above)) in taken:
+        above *= 2
+    below = above // 2
+    while above - below > 1:
+        middle = (above + below) // 2
+        below, above = (middle, above) if _ended(base, str(middle)) in taken else (below, middle)
+    return above
 
 
 def _ended(base: str, ending: str) -> str:

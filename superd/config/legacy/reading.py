@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import AnyStr
+
 from attrs import frozen
 
 from superd.config.legacy.carried import Origin
@@ -33,10 +35,20 @@ def lines_of(file: str, content: bytes) -> list[Line]:
         file: its name, for messages.
         content: what is in it.
     """
-    parts = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if not parts[-1]:
-        parts.pop()
-    return [_line(file, number, raw) for number, raw in enumerate(parts, 1)]
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    try:
+        texts = content.decode().split("\n")
+    except UnicodeDecodeError:
+        return [_line(file, number, raw) for number, raw in enumerate(_without_end(content.split(b"\n")), 1)]
+    return [
+        Line(Origin(file, number, text.rstrip("\r")), True, text[-1:] == "\r")
+        for number, text in enumerate(_without_end(texts), 1)
+    ]
+
+
+def _without_end(parts: list[AnyStr]) -> list[AnyStr]:
+    """The lines without what stands behind the last end of a line, where that is nothing."""
+    return parts if parts[-1] else parts[:-1]
 
 
 def _line(file: str, number: int, raw: bytes) -> Line:

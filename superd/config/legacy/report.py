@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from superd.config.findings import toml_text
 from superd.config.legacy.carried import Carried, Fate, Remark
+
+MAX_SHOWN = 1_000
+"""Characters of a line of the report."""
+
+MAX_NAMED = 20
+"""Files that are named in the line that counts."""
 
 _SHOWN = (Fate.FAULT, Fate.NOT_CARRIED, Fate.NOTED)
 """What a person must know; all else is plain from what is written."""
@@ -27,9 +32,9 @@ def to_text(carried: Carried) -> Iterator[str]:
     for remark in carried.remarks:
         if remark.fate in _SHOWN:
             about = f"{remark.service}: " if remark.service else ""
-            yield f"{remark.origin}: {remark.fate}: {about}{remark.reason}"
+            yield shown(f"{remark.origin}: {remark.fate}: {about}{remark.reason}")
             if remark.origin.text:
-                yield f"    {_plain(remark.origin.text)}"
+                yield f"    {shown(remark.origin.text)}"
     yield summary(carried)
 
 
@@ -44,7 +49,10 @@ def summary(carried: Carried) -> str:
         ]
     counts = Counter(remark.fate for remark in carried.remarks)
     parts += [f"{counts[fate]} {fate}" for fate in _SHOWN if counts[fate]]
-    return f"{', '.join(dict.fromkeys(carried.files))}, as {carried.dialect} read it: {', '.join(parts)}"
+    files = list(dict.fromkeys(carried.files))
+    more = f" and {len(files) - MAX_NAMED} more" if len(files) > MAX_NAMED else ""
+    named = shown(", ".join(files[:MAX_NAMED]))
+    return f"{named}{more}, as {carried.dialect} read it: {', '.join(parts)}"
 
 
 def to_json(carried: Carried) -> dict[str, object]:
@@ -82,6 +90,12 @@ def _as_json(remark: Remark) -> dict[str, object]:
     }
 
 
-def _plain(text: str) -> str:
-    """A line of a file, with nothing in it that a terminal would obey."""
-    return toml_text(" ".join(text.split()))[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+def shown(text: str) -> str:
+    """A text on one line of a terminal, cut, with nothing in it that a terminal would obey."""
+    line = " ".join(text[:MAX_SHOWN].split())
+    plain = line if line.isprintable() else "".join(map(_printable, line))
+    return plain if len(text) <= MAX_SHOWN else f"{plain}…"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else f"\\u{ord(character):04X}"

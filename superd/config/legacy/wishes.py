@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from attrs import Factory, frozen
 
+from superd.config.legacy.detect import Kind
+
 
 @frozen
 class Wishes:
@@ -13,6 +15,7 @@ class Wishes:
 
     Args:
         dialect: whose inetd.conf it is; empty: its content tells.
+        usual: what a file is if its content does not tell; None: nobody's.
         faithful: keep the old ways wherever superd deliberately differs.
         ports: numbers for names of services that this machine does not know.
         tcpd_asked: the old daemon was told to ask hosts.allow and hosts.deny itself, for every service.
@@ -23,10 +26,14 @@ class Wishes:
         hosts: addresses to listen on where the file names none (``-a``).
         backlog: of listening sockets (``-q``); None: superd's.
         settings: keys of ``[superd]`` that options stand for, as ``log``.
-        beside: files to read beside the one that is named, where they exist (``-inetd_compat``).
+        files: files and folders of inetd.conf that are read together; empty: the one file that is named.
+        beside: files and folders to read beside that one, where they exist (``-inetd_compat``).
+        folder: where programs without a path are looked for, and where all run: the folder inetd was started in,
+            which it leaves for ``/`` when it goes to the background.
     """
 
     dialect: str = ""
+    usual: Kind | None = None
     faithful: bool = False
     ports: Mapping[str, int] = Factory(dict)
     tcpd_asked: bool = False
@@ -37,4 +44,6 @@ class Wishes:
     hosts: tuple[str, ...] = ()
     backlog: int | None = None
     settings: Mapping[str, object] = Factory(dict)
+    files: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    folder: str = "/"

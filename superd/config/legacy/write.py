@@ -27,6 +27,9 @@ from superd.config.schema_grants import GRANT
 WIDTH = 100
 """Characters of a line of prose, its mark included. The user's own lines stay as they are."""
 
+MAX_PROSE = 1_000
+"""Characters of what is said at one place; a word of a hostile file may have millions."""
+
 _MAX_LIST = 110  # a longer list stands one item a line
 _ORDER = {table: {name: number for number, name in enumerate(keys)} for table, keys in TABLES.items()}
 _ORDER[""] = {name: number for number, name in enumerate(TABLES)}
@@ -88,9 +91,9 @@ def _blocks(carried: Carried) -> Iterator[str]:
 
 def _comment(item: Comment | Remark) -> list[str]:
     if isinstance(item, Comment):
-        return [_marked(item.text)]
+        return [_marked(_cut(item.text))]
     told = _prose(f"{item.fate}: {item.reason}")
-    return [*told, _marked(f"  {item.origin.text}")] if item.origin.text else list(told)
+    return [*told, _marked(f"  {_cut(item.origin.text)}")] if item.origin.text else list(told)
 
 
 def _service(service: ServiceTable, remarks: Iterable[Remark]) -> str:
@@ -99,7 +102,7 @@ def _service(service: ServiceTable, remarks: Iterable[Remark]) -> str:
         if remark.reason:
             at = remark.key if remark.key in dotted(service.tables) else ""
             notes.setdefault(at, []).append(remark.reason)
-    lines = list(_service_lines(f"services.{toml_key(service.name)}", service.tables, notes))
+    lines = "\n".join(_service_lines(f"services.{toml_key(service.name)}", service.tables, notes)).split("\n")
     if not service.remains_out:
         return "\n".join(lines)
     return "\n".join(line if line.startswith("#") else _marked(f"  {line}".rstrip()) for line in lines)
@@ -152,7 +155,7 @@ def _notes(reasons: Iterable[str]) -> Iterator[str]:
 @functools.lru_cache(maxsize=1024)  # the same is said of many services
 def _prose(text: str) -> tuple[str, ...]:
     """Sentences as comments, wrapped."""
-    plain = " ".join(text.split())
+    plain = " ".join(text[:MAX_PROSE].split())
     return tuple(_marked(f" {line}") for line in textwrap.wrap(plain, WIDTH - 2, break_on_hyphens=False))
 
 
@@ -161,6 +164,10 @@ def _marked(text: str) -> str:
     if text.isprintable():
         return f"#{text.rstrip()}"
     return f"#{''.join(c if c.isprintable() or c == chr(9) else _escaped(c) for c in text.rstrip())}"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_PROSE else f"{line[:MAX_PROSE]}…"
 
 
 def _escaped(character: str) -> str:

@@ -245,6 +245,23 @@ def test_what_a_protocol_listens_on(dialect: str, protocol: str, scheme: str) ->
     assert any("IPv4" in said for said in made.head)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "text", "dual"),
+    [
+        ("debian", line("ssh", protocol="tcp46"), True),
+        ("freebsd", line("ssh", protocol="tcp46"), True),
+        ("gnu", line("ssh", protocol="tcp6"), True),
+        ("gnu", line("ssh") + line("ssh", protocol="tcp6"), None),  # two sockets, so one of each family
+        ("debian", line("ssh"), None),
+        ("debian", line("echo", "dgram", "udp46", "nowait", program="internal"), None),
+    ],
+)
+def test_p3_one_socket_for_both_families_is_one_still(dialect: str, text: str, dual: bool | None) -> None:
+    """Its program sees ::ffff:192.0.2.1."""
+    (service,) = read(text, dialect).services
+    assert dotted(service.tables).get("socket.dual_stack") is dual
+
+
 def test_two_sockets_with_wait_stay_two_services() -> None:
     made = read(line("tftp", "dgram", "udp", "wait"), "debian")
     assert {one.name: dotted(one.tables)["listen"] for one in made.services} == {

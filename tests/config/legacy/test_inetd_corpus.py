@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from helpers import oracles
 
+from superd.config.legacy.folders import entries
+from superd.config.legacy.guarded import GuardedFiles
 from superd.config.legacy.importers import read_all
 from superd.config.legacy.inetd.dialects import DIALECTS
-from superd.config.legacy.surroundings import Surroundings, entries, no_addresses, read_plain
+from superd.config.legacy.surroundings import Surroundings, no_addresses
 from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.write import to_toml
 from superd.config.load import load
@@ -21,7 +23,7 @@ DIFFERENCES = ROOT / "tests" / "import" / "differences.tsv"
 FILES = sorted((oracles.corpus_folder("inetd", ROOT) or Path("/nonexistent")).glob("*.conf"))
 VERDICTS = sorted((oracles.corpus_folder("inetd-oracle", ROOT) or Path("/nonexistent")).glob("*.txt"))
 
-ANYWHERE = Surroundings(read_plain, entries, lambda name, transport: 0, no_addresses, None)
+ANYWHERE = Surroundings(GuardedFiles().read, entries, lambda name, transport: 0, no_addresses, None)
 
 
 def differences(verdict: Path) -> set[tuple[str, str, str, str]]:

@@ -49,8 +49,19 @@ def test_netbsds_escapes() -> None:
     assert keys(text)["exec"] == ["a", 'A\t"', "it's"]
 
 
-def test_no_starts_at_all_is_a_service_that_is_off() -> None:
-    text = "ssh on protocol = tcp, wait = no, service_max = 0, user = a, exec = /a, args = a;"
+@pytest.mark.parametrize("limit", ["service_max", "ip_max"])
+@pytest.mark.parametrize(
+    ("protocol", "wait", "mode"), [("tcp", "no", None), ("tcp", "yes", None), ("udp", "yes", "wait")]
+)
+def test_no_starts_at_all_is_a_service_that_listens_and_serves_nobody(
+    limit: str, protocol: str, wait: str, mode: str | None
+) -> None:
+    found = keys(f"8080 on protocol = {protocol}, wait = {wait}, {limit} = 0, user = a, exec = /a, args = a;")
+    assert (found["access.deny"], found.get("mode")) == (["0.0.0.0/0", "::/0"], mode)
+
+
+def test_a_unix_socket_without_any_starts_is_off() -> None:
+    text = "/run/x on protocol = unix, socktype = stream, wait = no, service_max = 0, user = a, exec = /a;"
     assert keys(text)["enabled"] is False
 
 
@@ -82,6 +93,13 @@ def test_faults_of_netbsds_keys(text: str, reason: str) -> None:
         ("# $OpenBSD: inetd.conf,v 1.1 $\n" + line(), "OpenBSD's inetd"),
         (FINGER, "NetBSD's inetd"),
         ('.include "more/*.conf"\n', "NetBSD's inetd"),
+        (line(type_="stream,2"), "NetBSD's inetd"),
+        (line(type_="stream:dataready"), "NetBSD's inetd"),
+        ("::1:ssh stream tcp6 nowait root /a a\n", "busybox's inetd"),
+        (
+            "127.0.0.1:22 stream tcp4 nowait root /a a\n::1:22 stream tcp6 nowait root /a a\n",
+            "GNU inetutils' inetd",
+        ),
         (line(protocol="tcp6only"), "GNU inetutils' inetd"),
         ("# Copyright Sun Microsystems, Inc.\n" + line(), "the inetd of Solaris and illumos"),
         (line(program="/bin/busybox ftpd"), "busybox's inetd"),

@@ -10,9 +10,11 @@ from helpers.imports import Imported, imported, surroundings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from superd.config.capabilities import Capability
 from superd.config.legacy.carried import Fate, LegacyError
 from superd.config.legacy.systemd.words import WordError, split_words, unescaped
 from superd.config.model import INFINITY, Mode, Service
+from superd.config.sandbox import ProtectHome, ProtectSystem
 
 _FOLDER = "/etc/systemd/system"
 
@@ -204,18 +206,63 @@ def test_a_firewall_becomes_access() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("ProtectSystem=strict", 'protect_system = "strict"'),
-        ("PrivateTmp=yes", "private_tmp = true"),
-        ("RestrictAddressFamilies=AF_UNIX AF_INET", 'restrict_address_families = ["AF_UNIX", "AF_INET"]'),
-        ("RestrictSUIDSGID=no", "restrict_suidsgid = false"),
+        ("ProtectClock=yes", "ProtectClock: superd's sandbox has nothing like it"),
+        ("SystemCallFilter=@nobody", "SystemCallFilter: no group of that name"),
+        ("MemoryMax=50%", "MemoryMax"),
         ("ExecStartPre=/bin/y", "ExecStartPre has no counterpart"),
         ("RuntimeDirectory=x", "RuntimeDirectory has no counterpart"),
         ("StandardError=append:/x", "superd writes to its log"),
-        ("DynamicUser=yes", "DynamicUser"),
     ],
 )
 def test_what_superd_has_not_is_told(line: str, words: str) -> None:
     assert units("ListenStream=1", f"ExecStart=/bin/x\n{line}").says(words, Fate.NOT_CARRIED)
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "value"),
+    [
+        ("ProtectSystem=strict", "protect_system", ProtectSystem.STRICT),
+        ("ProtectSystem=yes", "protect_system", ProtectSystem.YES),
+        ("ProtectHome=read-only", "protect_home", ProtectHome.READ_ONLY),
+        ("PrivateTmp=disconnected", "private_tmp", True),
+        ("PrivateTmp=yes\nPrivateTmp=no", "private_tmp", False),
+        ("RestrictSUIDSGID=on", "restrict_suid_sgid", True),
+        ("RestrictAddressFamilies=AF_UNIX AF_INET", "restrict_address_families", ("AF_UNIX AF_INET",)),
+        ("RestrictNamespaces=yes", "restrict_namespaces", True),
+        ("RestrictNamespaces=~user", "restrict_namespaces", ("~user",)),
+        (
+            "SystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources",
+            "system_call_filter",
+            ("@system-service", "~@privileged @resources"),
+        ),
+        ("SystemCallErrorNumber=EPERM", "system_call_error_number", "EPERM"),
+        ("CapabilityBoundingSet=", "capability_bounding_set", ()),
+        ("CapabilityBoundingSet=CAP_CHOWN\nCapabilityBoundingSet=CAP_KILL", "capability_bounding_set",
+         ("CAP_CHOWN", "CAP_KILL")),
+        ("AmbientCapabilities=CAP_NET_BIND_SERVICE", "ambient_capabilities", ("CAP_NET_BIND_SERVICE",)),
+        ("ReadOnlyPaths=/a -/b\nReadOnlyPaths=+/c", "read_only_paths", ("/a", "-/b", "+/c")),
+        ("ReadOnlyPaths=/a\nReadOnlyPaths=", "read_only_paths", None),
+        ("MemoryMax=1G", "memory_max", 1 << 30),
+        ("MemoryMax=1048576", "memory_max", 1 << 20),
+        ("TasksMax=12", "tasks_max", 12),
+        ("CPUQuota=150%", "cpu_quota", 150),
+        ("User=www", "private_tmp", None),
+    ],
+)  # fmt: skip
+def test_a_sandbox(lines: str, key: str, value: object) -> None:
+    assert getattr(one(service=f"ExecStart=/bin/x\nUser=www\n{lines}").sandbox, key) == value
+
+
+def test_all_capabilities_but_some() -> None:
+    held = one(service="ExecStart=/bin/x\nCapabilityBoundingSet=~CAP_SYS_ADMIN CAP_BPF").sandbox
+    assert held.capability_bounding_set is not None
+    assert set(Capability.__members__) - set(held.capability_bounding_set) == {"CAP_SYS_ADMIN", "CAP_BPF"}
+
+
+def test_a_user_of_its_own() -> None:
+    service = one(service="ExecStart=/bin/x\nUser=www\nDynamicUser=yes")
+    assert service.sandbox.dynamic_user
+    assert service.user == ""
 
 
 def test_words() -> None:

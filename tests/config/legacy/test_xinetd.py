@@ -13,6 +13,11 @@ from superd.policy.rules import UNLIMITED
 # --- names, protocols, addresses ---
 
 
+def test_a_faithful_import_keeps_the_one_socket_for_both_families() -> None:
+    assert one(faithful=True).socket.dual_stack
+    assert one().socket.dual_stack is None
+
+
 def test_several_stanzas_of_one_name_are_told_apart_by_id() -> None:
     text = stanza("id = one", name="x") + stanza("id = two", name="x").replace("7000", "7001")
     assert list(imported(text).config.services) == ["one", "two"]

@@ -6,6 +6,7 @@ Debian's openbsd-inetd 0.20221205.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -54,6 +55,8 @@ class Dialect:
         has_udp_nowait: whether a datagram may start a child of its own.
         builtins: what it serves by itself beside echo, discard, chargen, daytime and time.
         is_prefix: whether words need only begin with wait or nowait.
+        unix_mode: the permission bits of a unix socket's file, where the line gives none.
+        line_bytes: how much of a line it read at once; the rest was another line to it. 0: any length.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Dialect:
     builtins: tuple[str, ...] = ()
     is_prefix: bool = False
     unix_mode: str = field(default="")
+    line_bytes: int = 0
 
 
 def _families(*rows: str) -> dict[str, str]:
@@ -96,6 +100,7 @@ DIALECTS: Mapping[str, Dialect] = {
             _families("tcp 4+6", "tcp4 4", "tcp6 6", "tcp46 46"),
             accounts=Accounts.DOT_FIRST,
             rate_per_min=256,
+            line_bytes=1024,
         ),
         Dialect(
             "openbsd",
@@ -104,6 +109,7 @@ DIALECTS: Mapping[str, Dialect] = {
             accounts=Accounts.DOT_FIRST,
             rate_per_min=256,
             tcpd_folder="/usr/libexec",
+            line_bytes=1024,
         ),
         Dialect(
             "freebsd",
@@ -131,6 +137,7 @@ DIALECTS: Mapping[str, Dialect] = {
             tcpd_folder="/usr/libexec",
             has_ipsec=True,
             builtins=("tcpmux",),
+            line_bytes=1024,
         ),
         Dialect(
             "gnu",
@@ -167,6 +174,7 @@ DIALECTS: Mapping[str, Dialect] = {
             has_unix=False,
             tcpd_folder="/usr/libexec",
             builtins=("tcpmux",),
+            line_bytes=1024,
         ),
     )
 }
@@ -174,12 +182,15 @@ DIALECTS: Mapping[str, Dialect] = {
 DEFAULT = DIALECTS["debian"]
 """Where nothing tells: the inetd that a Linux machine most likely had."""
 
+_GNU_FOLDER = "inetd.d"
+_BARE_IPV6 = rb"^[0-9a-f]*:[0-9a-f:]*:[\w.+-]+[ \t]+(?:stream|dgram)\b"
+
 # The first fitting row answers: what no other inetd's file has comes before what may be copied from another.
 _SIGNS = tuple(
     (DIALECTS[name], re.compile(pattern, re.M | re.I))
     for name, pattern in (
         ("netbsd", rb"^[^#\s]\S*[ \t]+o(?:n|ff)[ \t]*(?:\r?$|[#;]|\w+[ \t]*=)|^\.include[ \t]"),
-        ("netbsd", rb"\$NetBSD\b"),
+        ("netbsd", rb"\$NetBSD\b|^[^#\s]\S*[ \t]+(?:stream|dgram)[:,]\w"),
         ("freebsd", rb"\$FreeBSD\b|^[^#\n]*[ \t](?:no)?wait/\d|^#@[ \t]*\S"),
         ("openbsd", rb"\$OpenBSD\b"),
         ("gnu", rb"\btcp6only\b|\binetutils\b"),
@@ -191,7 +202,9 @@ _SIGNS = tuple(
             "debian",
             rb"^#<off>#|\bupdate-inetd\b|\b(?:tcp|udp)46\b|,(?:snd|rcv)buf=|/sbin/tcpd\b|\bin\.\w+d\b",
         ),
-        ("busybox", rb"\bbusybox\b|^[0-9a-f]*:[0-9a-f:]*:\S+[ \t]+(?:stream|dgram)\b"),
+        ("busybox", rb"\bbusybox\b"),
+        ("gnu", rb"\A(?=[\s\S]*[ \t](?:tcp|udp)4[ \t])[\s\S]*" + _BARE_IPV6),
+        ("busybox", _BARE_IPV6),
         ("freebsd", rb"/usr/local/libexec/"),
         ("bsd", rb"\A(?![\s\S]*[ \t](?:tcp6|udp6|unix)[ \t])[\s\S]*(?:@\(#\)inetd\.conf|/usr/libexec/)"),
     )
@@ -199,7 +212,7 @@ _SIGNS = tuple(
 
 
 def dialect_of(file: str, content: bytes, name: str = "") -> Dialect:
-    """The dialect of a file: as named, else as its content tells, else Debian's.
+    """The dialect of a file: as named, else as its content tells, else GNU's in its folder, else Debian's.
 
     Raises:
         LegacyError: there is no dialect of that name.
@@ -208,4 +221,5 @@ def dialect_of(file: str, content: bytes, name: str = "") -> Dialect:
         if name not in DIALECTS:
             raise LegacyError(file, f"no dialect {name}", f"write one of {', '.join(DIALECTS)}")
         return DIALECTS[name]
-    return next((dialect for dialect, sign in _SIGNS if sign.search(content)), DEFAULT)
+    usual = DIALECTS["gnu"] if os.path.basename(os.path.dirname(file)) == _GNU_FOLDER else DEFAULT
+    return next((dialect for dialect, sign in _SIGNS if sign.search(content)), usual)

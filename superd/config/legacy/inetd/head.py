@@ -17,6 +17,8 @@ _FAMILIES = {
 def defaults_of(dialect: Dialect, wishes: Wishes) -> dict[str, object]:
     """``[defaults]``: what the old daemon did for every service."""
     keys: dict[str, object] = {"standard_error": "socket" if wishes.faithful else "log"}
+    if wishes.folder != "/":
+        keys["working_directory"] = wishes.folder
     if wishes.faithful:
         keys |= {"limits.max_connections": "infinity", "limits.max_connections_per_source": "infinity"}
     rate = _rate(dialect, wishes)

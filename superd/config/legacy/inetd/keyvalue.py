@@ -52,9 +52,9 @@ class Token:
     end: int
 
 
-def heads(line: str) -> re.Match[str] | None:
-    """The name and state with which a line begins a definition in this notation; else None."""
-    return _HEAD.match(line)
+def heads(text: str, position: int = 0) -> re.Match[str] | None:
+    """The name and state with which a definition in this notation begins in a line; else None."""
+    return _HEAD.match(text, position)
 
 
 def read_definition(text: str, start: int) -> tuple[list[Token], int]:
@@ -68,7 +68,7 @@ def read_definition(text: str, start: int) -> tuple[list[Token], int]:
         EntryError: it has no end.
     """
     tokens: list[Token] = []
-    position = start
+    position = start if text.find(";", start) >= 0 else len(text)
     while match := _TOKEN.match(text, position):
         position = match.end()
         if match["mark"] == ";":

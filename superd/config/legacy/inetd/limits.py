@@ -17,8 +17,7 @@ def limits_of(entry: Entry, dialect: Dialect, notes: list[Note]) -> dict[str, ob
     keys: dict[str, object] = {}
     starts = limits.per_min
     if starts == 0 and dialect.name == "netbsd":
-        keys["enabled"] = False
-        notes.append(Note(Fate.DISABLED, "0 starts a minute: NetBSD's inetd served nobody", "enabled"))
+        keys |= _nobody(entry, "0 starts a minute", notes)
     elif starts == 0:
         notes.append(Note(Fate.CARRIED, f"{dialect.words} took 0 for its default"))
     elif starts is not None:
@@ -36,9 +35,18 @@ def limits_of(entry: Entry, dialect: Dialect, notes: list[Note]) -> dict[str, ob
     if limits.per_source_per_min:
         keys["limits.rate_per_source"] = f"{limits.per_source_per_min}/min"
     elif limits.per_source_per_min == 0 and dialect.name == "netbsd":
-        keys["enabled"] = False
-        notes.append(Note(Fate.DISABLED, "0 connections a source: NetBSD's inetd served nobody", "enabled"))
+        keys |= _nobody(entry, "0 connections of a source", notes)
     return _usable(entry, keys, notes)
+
+
+def _nobody(entry: Entry, why: str, notes: list[Note]) -> dict[str, object]:
+    """The keys of a service that listens and serves nobody."""
+    told = f"{why}: NetBSD's inetd listened, and closed every connection"
+    if entry.transport == "unix":
+        notes.append(Note(Fate.NOTED, f"{told}; superd does not listen", "enabled"))
+        return {"enabled": False}
+    notes.append(Note(Fate.CARRIED, told, "access.deny"))
+    return {"access.deny": ["0.0.0.0/0", "::/0"]}
 
 
 def _usable(entry: Entry, keys: dict[str, object], notes: list[Note]) -> dict[str, object]:

@@ -21,7 +21,10 @@ _OFF = re.compile(r"#(?:<off>#|#)[ \t]*(?P<rest>\S.*)")
 _INCLUDE = re.compile(r"\.include[ \t]+[\"'](?P<glob>[^\"']+)[\"'][ \t]*")
 _TRAILING = re.compile(r"[ \t]#")
 _MAX_DEPTH = 16
-_MAX_DEFINITION = 500  # lines
+MAX_FILES = 2_000
+"""Read in all, those included."""
+
+_MAX_DEFINITION = 100  # lines
 
 
 @mutable
@@ -126,6 +129,10 @@ class Pages:
             if part.text.lstrip().startswith("#"):
                 told = f"line {part.origin.line} begins with a blank, so {self.dialect.words} took it for arguments"
                 notes.append(Note(Fate.NOTED, told, "exec"))
+        limit = self.dialect.line_bytes
+        if limit and any(len(part.text.encode()) >= limit for part in (line, *more)):
+            told = f"longer than {limit - 1} bytes; {self.dialect.words} took the rest for a line of its own"
+            notes.append(Note(Fate.NOTED, told, "exec"))
         try:
             if not all(part.is_utf8 for part in (line, *more)):
                 raise EntryError("not UTF-8, which TOML cannot hold")
@@ -152,13 +159,13 @@ class Pages:
         while match:
             origin = lines[at].origin
             try:
-                tokens, position = keyvalue.read_definition(text, position + match.end())
+                tokens, position = keyvalue.read_definition(text, match.end())
             except EntryError as error:
                 self.remarks.append(Remark(origin, error.fate, error.reason))
                 return at + 1
             self._definition(origin, match, tokens)
-            at = number + text.count("\n", 0, position)
-            match = keyvalue.heads(text[position:].partition("\n")[0])
+            at += text.count("\n", match.start(), position)
+            match = keyvalue.heads(text, position)
         left = text[position:].partition("\n")[0].strip()
         if left.startswith("#"):
             self.comments.append(Comment(lines[at].origin, left[1:]))
@@ -182,7 +189,10 @@ class Pages:
         folder, name = os.path.split(os.path.join(os.path.dirname(origin.file), pattern))
         try:
             names = sorted(self.surroundings.entries(folder or "."))
-            found = [os.path.join(folder, entry) for entry in names if fnmatch.fnmatchcase(entry, name)]
+            fitting = [entry for entry in names if fnmatch.fnmatchcase(entry, name)]
+            found = [os.path.normpath(os.path.join(folder, entry)) for entry in fitting]
+            if len(self.files) + len(found) > MAX_FILES:
+                raise LegacyError(origin.file, f"more than {MAX_FILES} files in all", "include fewer")
             for path in found:
                 if path in (*self.trail, origin.file) or len(self.trail) >= _MAX_DEPTH:
                     raise LegacyError(path, "includes itself", "break the circle")

@@ -85,11 +85,13 @@ class _Mapping:
             keys |= builtin_of(entry, self.dialect, self.notes)
         else:
             keys |= self._mode()
-            keys |= program_of(entry, self.dialect, self.notes)
+            keys |= program_of(entry, self.dialect, self.wishes.folder, self.notes)
             keys["user"] = self._user()
             if self.wishes.tcpd_asked and entry.transport in ("tcp", "udp") and not _hides_peers(entry):
                 keys["access.hosts_access"] = True
         keys |= limits_of(entry, self.dialect, self.notes)
+        if "access.deny" in keys and _hides_peers(entry):
+            del keys["mode"]  # its program is never started, and superd has to see whom it turns away
         keys |= self._socket()
         if not entry.enabled:
             keys["enabled"] = False

@@ -37,8 +37,14 @@ def builtin_of(entry: Entry, dialect: Dialect, notes: list[Note]) -> dict[str, o
     return {"builtin": builtin}
 
 
-def program_of(entry: Entry, dialect: Dialect, notes: list[Note]) -> dict[str, object]:
+def program_of(entry: Entry, dialect: Dialect, folder: str, notes: list[Note]) -> dict[str, object]:
     """The keys of a service that a program serves.
+
+    Args:
+        entry: the service.
+        dialect: whose it is.
+        folder: where the old daemon was, and looked for programs.
+        notes: added to.
 
     Raises:
         EntryError: there is none that could be executed.
@@ -61,7 +67,7 @@ def program_of(entry: Entry, dialect: Dialect, notes: list[Note]) -> dict[str, o
         if not dialect.fills_argv:
             told = f"no argv[0], which {dialect.words} wants; superd fills in {argv[0]}"
             notes.append(Note(Fate.NOTED, told, "exec"))
-    path = _absolute(program, dialect, notes)
+    path = _absolute(program, dialect, folder, notes)
     keys["exec"] = argv
     if argv[0] != path:
         keys["exec_path"] = path
@@ -87,12 +93,12 @@ def tcpd_target(name: str, folder: str) -> tuple[str, str]:
     return os.path.join(folder, name), name
 
 
-def _absolute(program: str, dialect: Dialect, notes: list[Note]) -> str:
-    """The program's path: the inetds were in / when they executed it."""
+def _absolute(program: str, dialect: Dialect, folder: str, notes: list[Note]) -> str:
+    """The program's path: the inetds did not leave their folder to execute it."""
     if program.startswith("/"):
         return program
     if dialect.name == "busybox":
         raise EntryError(f"{program}: busybox looked for it along its PATH; write where it is")
-    told = f"{program} is no absolute path; {dialect.words} took it from its own folder, /"
+    told = f"{program} is no absolute path; {dialect.words} took it from its own folder, {folder}"
     notes.append(Note(Fate.NOTED, told, "exec_path"))
-    return f"/{program}"
+    return os.path.join(folder, program)

@@ -90,8 +90,13 @@ class _Making:
         owners = {unit.key: one for one in found if one.entry.enabled for unit in one.units}
         kept = []
         for one in found:
-            units = [unit for unit in one.units if not one.entry.enabled or owners[unit.key] is one]
-            lost = [owners[unit.key].entry.origin.line for unit in one.units if unit not in units]
+            losses = [one.entry.enabled and owners[unit.key] is not one for unit in one.units]
+            units = [unit for unit, is_lost in zip(one.units, losses, strict=True) if not is_lost]
+            lost = [
+                owners[unit.key].entry.origin.line
+                for unit, is_lost in zip(one.units, losses, strict=True)
+                if is_lost
+            ]
             if lost and not units:
                 reason = f"line {lost[0]} says something else for the same port, and the last line counted"
                 self.remarks.append(Remark(one.entry.origin, Fate.NOT_CARRIED, reason))
@@ -104,6 +109,8 @@ class _Making:
         wanted = os.path.basename(entry.service.removeprefix("tcpmux/")).lstrip("+")
         name = self._name(wanted, group.units[0])
         keys = {"listen": _listen(group.units), **group.mapped.keys}
+        if _is_dual(group):
+            keys["socket.dual_stack"] = True
         self.services.append(ServiceTable(name, nested(keys), entry.origin))
         lines = {unit.entry.origin.line: unit.entry.origin for unit in group.units}
         for line, origin in lines.items():
@@ -125,9 +132,23 @@ class _Making:
         return name
 
 
+def _is_dual(group: _Group) -> bool:
+    """Whether the old inetd accepted clients of both families from one socket."""
+    entry = group.mapped.entry
+    return entry.transport == "tcp" and not entry.wait and _families(group) == {"46"}
+
+
+def _families(group: _Group) -> set[str]:
+    """Of the sockets on all addresses."""
+    return {unit.family for unit in group.units if unit.host == "*"}
+
+
 def _notes(group: _Group) -> list[Note]:
     notes = list(group.mapped.notes)
-    if any(unit.family == "46" and unit.host == "*" for unit in group.units) and not group.mapped.entry.wait:
+    if _is_dual(group):
+        told = "one socket for both families, as it was: the program sees ::ffff:192.0.2.1 for 192.0.2.1"
+        notes.append(Note(Fate.CARRIED, told, "socket.dual_stack"))
+    elif "46" in _families(group) and not group.mapped.entry.wait:
         told = "the old inetd had one socket for both, and its program saw ::ffff:192.0.2.1 for 192.0.2.1"
         notes.append(Note(Fate.NOTED, told, "listen"))
     return notes

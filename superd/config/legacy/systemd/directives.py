@@ -142,7 +142,7 @@ ELSEWHERE = _names(
     """\
 Accept Service BindIPv6Only SocketProtocol ListenStream ListenDatagram ListenSequentialPacket ExecStart
 Environment EnvironmentFile StandardInput Type TriggerLimitIntervalSec TriggerLimitBurst PollLimitIntervalSec
-PollLimitBurst DynamicUser IPAddressAllow IPAddressDeny
+PollLimitBurst IPAddressAllow IPAddressDeny
 """
 )
 """What the mapping goes by itself."""
@@ -158,27 +158,9 @@ RemoveOnStop NotifyAccess CollectMode TimeoutStartSec TimeoutSec KillMode Standa
 
 SANDBOX = _names(
     """\
-NoNewPrivileges CapabilityBoundingSet AmbientCapabilities SecureBits ProtectSystem ProtectHome ProtectProc
-ProcSubset ProtectHostname ProtectClock ProtectKernelTunables ProtectKernelModules ProtectKernelLogs
-ProtectControlGroups PrivateTmp PrivateDevices PrivateNetwork PrivateIPC PrivateUsers PrivateMounts
-ReadWritePaths ReadOnlyPaths InaccessiblePaths ExecPaths NoExecPaths TemporaryFileSystem BindPaths
-BindReadOnlyPaths RestrictAddressFamilies RestrictFileSystems RestrictNamespaces RestrictRealtime
-RestrictSUIDSGID LockPersonality MemoryDenyWriteExecute RemoveIPC SystemCallFilter SystemCallArchitectures
-SystemCallErrorNumber MemoryMax MemoryHigh TasksMax CPUQuota IOWeight
-SocketBindAllow SocketBindDeny DeviceAllow AppArmorProfile SELinuxContext SmackProcessLabel KeyringMode
+SecureBits ProcSubset ProtectHostname ProtectClock ProtectKernelLogs PrivateIPC PrivateMounts ExecPaths
+TemporaryFileSystem BindPaths BindReadOnlyPaths RestrictFileSystems RemoveIPC SystemCallArchitectures MemoryHigh
+IOWeight SocketBindAllow SocketBindDeny DeviceAllow AppArmorProfile SELinuxContext SmackProcessLabel KeyringMode
 """
 )
-"""What [services.X.sandbox] calls by the same name in small letters."""
-
-
-def snake(name: str) -> str:
-    """``ProtectKernelTunables`` as ``protect_kernel_tunables``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def sandbox_value(text: str) -> object:
-    """A value of a sandbox option, as TOML has it."""
-    if text.lower() in ("yes", "no", "true", "false", "on", "off"):
-        return boolean(text)
-    words = text.split()
-    return words if len(words) > 1 else text
+"""What systemd has in a sandbox and superd has not."""

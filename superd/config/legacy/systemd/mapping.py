@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve, field, mutable
 
-from superd.config.findings import toml_value
 from superd.config.legacy.carried import Carried, Fate, LegacyError, Origin, Remark, ServiceTable, nested
 from superd.config.legacy.names import fresh_name
 from superd.config.legacy.surroundings import Surroundings
 from superd.config.legacy.systemd import directives
 from superd.config.legacy.systemd.access import rules_of
 from superd.config.legacy.systemd.limits import trip_wire
+from superd.config.legacy.systemd.sandbox import CARRIED, sandbox_of
 from superd.config.legacy.systemd.sockets import LISTENING, listen_of
 from superd.config.legacy.systemd.units import Assignment, Unit, find_unit, read_unit_file
 from superd.config.legacy.systemd.words import WordError, command_of, resolve, split_words, unescaped
 from superd.config.legacy.wishes import Wishes
-from superd.config.schema import TABLES
 
 _HEAD = (
     "systemd lets a socket unit fail, until somebody resets it, when its service is started too often (200 times in 2 "
@@ -129,7 +128,8 @@ class _Making:
         for one in unit.assignments:
             if one.section == section and one.name in rows:
                 continue
-            if one.name not in directives.ELSEWHERE | directives.QUIET | set(directives.LISTS) and one.value:
+            known = directives.ELSEWHERE | directives.QUIET | set(directives.LISTS) | CARRIED
+            if one.name not in known and one.value:
                 self._without_row(one)
         for name, (key, parse) in rows.items():
             found = unit.all(section, name)
@@ -152,13 +152,22 @@ class _Making:
         if one.name not in directives.SANDBOX:
             self._tell(one.origin, Fate.NOT_CARRIED, f"{one.name} has no counterpart")
             return
-        key, value = directives.snake(one.name), directives.sandbox_value(one.value)
-        if "sandbox" in TABLES:
-            self.sandbox[key] = value
-        else:
-            meant = f"{key} = {toml_value(value)}"
-            reason = f"this version of superd has no sandbox; in [services.X.sandbox] it will be {meant}"
-            self._tell(one.origin, Fate.NOT_CARRIED, reason)
+        self._tell(one.origin, Fate.NOT_CARRIED, f"{one.name}: superd's sandbox has nothing like it")
+
+    def _sandbox(self, unit: Unit, named: Unit) -> None:
+        """[sandbox]: only what superd takes, since a faulty value would switch the service off."""
+        known = self._known(named)
+        try:
+            for one in sandbox_of(unit, lambda text: resolve(text, known)):
+                if one.problem:
+                    name = one.last.name
+                    self._tell(
+                        one.last.origin, Fate.NOT_CARRIED, f"{name}: {one.problem}", f"sandbox.{one.key}"
+                    )
+                else:
+                    self.sandbox[one.key] = one.value
+        except WordError as error:
+            self._tell(Origin(unit.files[0], 0), Fate.NOT_CARRIED, f"its sandbox: {error}")
 
     def _listens(self) -> list[str]:
         """The listeners, in the order of the unit; an empty assignment of any takes all back."""
@@ -198,6 +207,7 @@ class _Making:
 
     def _serve(self, unit: Unit) -> None:
         self._rows(unit, "Service", directives.SERVICE, unit)
+        self._sandbox(unit, unit)
         for name, (key, parse) in directives.LISTS.items():
             words: list[object] = []
             for one in unit.all("Service", name):
@@ -296,8 +306,11 @@ class _Making:
     def _whom(self, unit: Unit) -> None:
         origin = Origin(unit.files[0], 0)
         if unit.is_set("Service", "DynamicUser"):
-            self._off(origin, "DynamicUser: superd gives no user a number of its own")
-        if "user" not in self.keys:
+            if self.keys.pop("user", None):
+                reason = "User= only names the user that DynamicUser= makes; superd's has no name"
+                self._tell(origin, Fate.CARRIED, reason, "sandbox.dynamic_user")
+            self.keys.pop("group", None)
+        elif "user" not in self.keys:
             self._tell(origin, Fate.CARRIED, "without User= systemd starts it as root", "user")
             self.keys["user"] = "root"
 

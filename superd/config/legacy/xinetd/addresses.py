@@ -14,7 +14,7 @@ from superd.config.legacy.xinetd.values import BadValueError
 from superd.policy.access import is_host_name
 from superd.policy.networks import WIDTHS, Network, address_text
 
-_FACTORED = re.compile(r"((?:[0-9]{1,3}\.){0,3})\{([0-9,]+)\}")
+_FACTORED = re.compile(r"((?:[0-9]{1,3}\.){0,3})\{([0-9]{1,3}(?:,[0-9]{1,3})*)\}")
 _PREFIX = re.compile(r"([^/]+)/([0-9]{1,3})")
 _NETMASK = re.compile(r"([0-9.]+)/([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)")
 _MAPPED = 0xFFFF

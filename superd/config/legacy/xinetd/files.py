@@ -114,4 +114,4 @@ class Pages:
 
 def _beside(file: str, name: str) -> str:
     """A path as a file names it; xinetd is in the folder / when it reads them."""
-    return name if name.startswith("/") else os.path.join(os.path.dirname(file), name)
+    return os.path.normpath(name if name.startswith("/") else os.path.join(os.path.dirname(file), name))

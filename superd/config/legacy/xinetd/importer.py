@@ -14,7 +14,14 @@ from superd.config.legacy.surroundings import Surroundings
 from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.xinetd.files import Pages
 from superd.config.legacy.xinetd.mapping import Translation
-from superd.config.legacy.xinetd.resolve import Resolved, filled, read_defaults, read_service
+from superd.config.legacy.xinetd.resolve import (
+    Resolved,
+    copied_from,
+    filled,
+    late_from,
+    read_defaults,
+    read_service,
+)
 from superd.config.schema import SERVICE, TABLES
 from superd.errors import UnitError
 
@@ -35,6 +42,7 @@ _HEAD = (
 )
 _FAITHFUL = {
     "standard_error": "socket",
+    "socket.dual_stack": True,
     "limits.max_connections": "infinity",
     "limits.max_connections_per_source": "infinity",
 }
@@ -63,11 +71,12 @@ def _carried(pages: Pages, wishes: Wishes) -> Carried:
     kept = _known(keys, defaults, remarks)
     tables: list[ServiceTable] = []
     taken: set[str] = set()
+    late = late_from(defaults)
     for service in services:
         name = fresh_name(service.id, taken, service.word("protocol") or service.word("socket_type"))
         taken.add(name)
         mapping = Translation(
-            filled(service, defaults), name, pages.surroundings, kept, _off(service, defaults), wishes
+            filled(service, late), name, pages.surroundings, kept, _off(service, defaults), wishes
         )
         tables.append(mapping.table())
         remarks += mapping.remarks
@@ -87,14 +96,16 @@ def _resolved(pages: Pages) -> tuple[list[Resolved], Resolved | None, bool]:
     """The services, the defaults, and whether these come before every service."""
     services: list[Resolved] = []
     defaults: Resolved | None = None
+    copied = copied_from(None)
     comes_first = True
     for stanza in pages.stanzas:
         if stanza.kind == "service":
-            services.append(read_service(stanza, defaults))
+            services.append(read_service(stanza, copied))
             continue
         comes_first = comes_first and not services
         block = read_defaults(stanza)
         defaults = block if defaults is None else evolve(block, held={**defaults.held, **block.held})
+        copied = copied_from(defaults)
     if not comes_first and defaults:
         services = [_warned(service, defaults) for service in services]
     return services, defaults, comes_first

@@ -9,7 +9,7 @@ Source: xinetd.conf(5); parse.c and parsesup.c of xinetd 2.3.15.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import evolve, field, frozen, mutable
 
@@ -23,6 +23,7 @@ _SETTING = re.compile(r"([^\s=]+?)(\s*)(\+=|-=|=)(.*)", re.DOTALL)
 _BLANKS = " \t\f\v"
 _STANZAS = ("service", "defaults")
 _KEYWORDS = (*_STANZAS, "include", "includedir")
+_INITIALS = frozenset("sdiSDI")
 
 
 @frozen
@@ -75,21 +76,28 @@ class Parsed:
 def parse(file: str, content: bytes) -> Parsed:
     """Parse one file. Never fails: what cannot be read is among the remarks."""
     lines = lines_of(file, content)
-    reader = _Reader([line for line in lines if _is_used(line)])
+    texts = [line.text.strip(_BLANKS) for line in lines]
+    marked = [number for number, text in enumerate(texts) if text and text[0] != "#"]
+    used = [number for number in marked if len(texts[number]) <= MAX_LINE]
+    reader = _Reader([lines[number] for number in used], [texts[number] for number in used])
+    if len(used) < len(marked):
+        _leave_out((line.origin for line in lines if len(line.text) > MAX_LINE), reader)
     _remark_on_characters(file, lines, reader)
     stanzas = []
     while (line := reader.take()) is not None:
         stanza = _stanza(line, reader)
         if stanza is not None:
             stanzas.append(stanza)
-    marked = [line for line in lines if line.text.strip(_BLANKS).startswith("#")]
-    comments = [Comment(line.origin, line.text.strip(_BLANKS)[1:]) for line in marked]
+    comments = [
+        Comment(line.origin, text[1:]) for line, text in zip(lines, texts, strict=True) if text[:1] == "#"
+    ]
     return Parsed(tuple(stanzas), tuple(comments), tuple(reader.remarks))
 
 
-def _is_used(line: Line) -> bool:
-    text = line.text.strip(_BLANKS)
-    return bool(text) and not text.startswith("#")
+def _leave_out(long: Iterable[Origin], reader: _Reader) -> None:
+    for origin in long:
+        short = evolve(origin, text=origin.text[:40] + "…")
+        reader.fault(short, f"longer than {MAX_LINE} characters; left out")
 
 
 def _remark_on_characters(file: str, lines: Sequence[Line], reader: _Reader) -> None:
@@ -103,6 +111,8 @@ def _remark_on_characters(file: str, lines: Sequence[Line], reader: _Reader) -> 
 
 def keyword(text: str) -> str:
     """The first word of a line, in small letters, when it begins something; not when an operator follows."""
+    if text[:1] not in _INITIALS:
+        return ""
     words = text.split(maxsplit=2)
     first = words[0].lower() if words else ""
     if first not in _KEYWORDS:
@@ -112,34 +122,34 @@ def keyword(text: str) -> str:
 
 @mutable
 class _Reader:
-    """The lines that are neither blank nor comments, one after the other, and the remarks about them."""
+    """The lines that are neither blank nor comments, with and without their blanks, and the remarks about them."""
 
     lines: list[Line]
+    texts: list[str]
     remarks: list[Remark] = field(factory=list)
     _next: int = 0
+    _brace: int = -1  # where the closing brace is that was found last
 
     def peek(self) -> str | None:
         """The text of the next line; None at the end."""
-        return self.lines[self._next].text.strip(_BLANKS) if self._next < len(self.lines) else None
+        return self.texts[self._next] if self._next < len(self.texts) else None
 
     def take(self) -> Origin | None:
-        """The next line; too long ones are reported and left out."""
-        while self._next < len(self.lines):
-            origin = self.lines[self._next].origin
-            self._next += 1
-            if len(origin.text) <= MAX_LINE:
-                return origin
-            short = evolve(origin, text=origin.text[:40] + "…")
-            self.fault(short, f"longer than {MAX_LINE} characters; left out")
-        return None
+        """The next line; None at the end."""
+        if self._next == len(self.lines):
+            return None
+        self._next += 1
+        return self.lines[self._next - 1].origin
 
     def closes_here(self) -> bool:
         """Whether a closing brace comes before the next stanza begins."""
-        for line in self.lines[self._next :]:
-            text = line.text.strip(_BLANKS)
-            if text == "}":
+        if self._next <= self._brace:
+            return True
+        for number in range(self._next, len(self.texts)):
+            if self.texts[number] == "}":
+                self._brace = number
                 return True
-            if keyword(text) in _STANZAS:
+            if keyword(self.texts[number]) in _STANZAS:
                 return False
         return False
 
@@ -230,7 +240,7 @@ def _settings(stanza: Stanza, what: str, reader: _Reader) -> tuple[tuple[Setting
             is_lost = True
             continue
         settings.append(setting)
-        if text.split()[0].lower() != setting.name:
+        if not text[len(setting.name)].isspace():
             reader.note(line, f"xinetd wants a blank before the {setting.operator}, and loses {what}; mended")
         if closes:
             reader.note(line, f"xinetd wants the closing brace on a line by itself, and loses {what}; mended")

@@ -22,6 +22,9 @@ from superd.config.legacy.xinetd.values import BadValueError
 COPIED = ("only_from", "no_access", "passenv", "log_on_success", "log_on_failure")
 """What a service has from defaults at the moment it begins."""
 
+MAX_ITEMS = 10_000
+"""Of a list; each line that adds to it looks through all of them."""
+
 _BANNERS = ("banner", "banner_success", "banner_fail")
 
 
@@ -85,32 +88,35 @@ def read_defaults(stanza: Stanza) -> Resolved:
     return _Taker(stanza, {}).result()
 
 
-def read_service(stanza: Stanza, defaults: Resolved | None) -> Resolved:
-    """A service, with what it has from defaults at the moment it begins.
+def copied_from(defaults: Resolved | None) -> Attributes:
+    """What a service has from defaults that came before it at the moment it begins."""
+    names = (*COPIED, *_BANNERS)
+    held = defaults.held if defaults else {}
+    return {name: evolve(held[name], is_own=False) for name in names if name in held}
+
+
+def late_from(defaults: Resolved | None) -> Attributes:
+    """The defaults that are filled in at the end, wherever the block stands."""
+    others = (*COPIED, *_BANNERS, "enabled", "disabled", "log_type")
+    held = defaults.held if defaults else {}
+    return {name: evolve(one, is_own=False) for name, one in held.items() if name not in others}
+
+
+def read_service(stanza: Stanza, copied: Attributes) -> Resolved:
+    """A service.
 
     Args:
-        stanza: the service.
-        defaults: the block, if it came before.
+        stanza: where it stands.
+        copied: of ``copied_from``.
     """
-    names = (*COPIED, *_BANNERS)
-    copied = (
-        {name: evolve(defaults.held[name], is_own=False) for name in names if name in defaults.held}
-        if defaults
-        else {}
-    )
     return _Taker(stanza, copied).result()
 
 
-def filled(service: Resolved, defaults: Resolved | None) -> Resolved:
-    """The service with the defaults that are filled in at the end."""
-    if defaults is None:
+def filled(service: Resolved, late: Attributes) -> Resolved:
+    """The service with what ``late_from`` gives."""
+    if not late:
         return service
-    late = {
-        name: evolve(held, is_own=False)
-        for name, held in defaults.held.items()
-        if name not in (*COPIED, *_BANNERS, "enabled", "disabled", "log_type")
-    }
-    return evolve(service, held={**late, **service.held})
+    return Resolved(service.stanza, {**late, **service.held}, service.remarks, service.faults)
 
 
 @functools.lru_cache(maxsize=4096)  # thousands of services say the same
@@ -210,6 +216,9 @@ class _Taker:
         """What a set holds after a line. In defaults = adds, as += does."""
         operator = "+=" if self._in_defaults and setting.operator == "=" else setting.operator
         before = self._held[row.name].reading.items if row.name in self._held else ()
+        if operator == "+=" and len(before) > MAX_ITEMS:
+            self._reject(setting, row, f"more than {MAX_ITEMS} values")
+            return self._held[row.name].reading
         if operator == "=":
             items = reading.items
         elif operator == "+=":

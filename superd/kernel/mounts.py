@@ -1,0 +1,89 @@
+"""Mounts: mount(2), umount2(2), mount_setattr(2), and what there is."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from attrs import frozen
+
+from superd.kernel.libc import checked
+
+# include/uapi/linux/mount.h
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_SLAVE = 0x80000
+MNT_DETACH = 0x2
+ATTR_RDONLY = 0x1
+ATTR_NOEXEC = 0x8
+
+_AT_RECURSIVE = 0x8000  # include/uapi/linux/fcntl.h
+_SYS_MOUNT_SETATTR = 442  # on every architecture but alpha (asm-generic/unistd.h), kernel 5.12
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_libc.mount.restype = ctypes.c_int
+_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+_libc.umount2.restype = ctypes.c_int
+_libc.syscall.argtypes = (
+    ctypes.c_long,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint,
+    ctypes.POINTER(_MountAttr),
+    ctypes.c_size_t,
+)
+_libc.syscall.restype = ctypes.c_long
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Attach a file system, or with MS_BIND a part of one, to a path (needs CAP_SYS_ADMIN)."""
+    words = (os.fsencode(source), os.fsencode(target), os.fsencode(kind) or None)
+    checked(f"mount {target}", int(_libc.mount(*words, flags, os.fsencode(options) or None)))
+
+
+def umount(target: str) -> None:
+    """Take the topmost mount at a path away, at once for all who look it up anew."""
+    checked(f"umount2 {target}", int(_libc.umount2(os.fsencode(target), MNT_DETACH)))
+
+
+def mount_setattr(target: str, *, add: int = 0, remove: int = 0, recursive: bool = True) -> None:
+    """Change attributes of a mount, and of all those below it; unlike a remount it leaves the others alone."""
+    attributes = _MountAttr(attr_set=add, attr_clr=remove)
+    flags = _AT_RECURSIVE if recursive else 0
+    arguments = (-100, os.fsencode(target), flags, ctypes.byref(attributes), ctypes.sizeof(attributes))
+    checked(f"mount_setattr {target}", int(_libc.syscall(_SYS_MOUNT_SETATTR, *arguments)))
+
+
+@frozen
+class Mount:
+    """One line of /proc/self/mountinfo, as far as it matters here."""
+
+    path: str
+    is_read_only: bool
+
+
+def mounts() -> list[Mount]:
+    """What is mounted in this mount namespace (proc_pid_mountinfo(5)), in the order of mounting."""
+    with open("/proc/self/mountinfo", "rb") as lines:
+        rows = [line.split(b" ") for line in lines]
+    return [Mount(_unescaped(row[4]), b"ro" in row[5].split(b",")) for row in rows]
+
+
+def _unescaped(path: bytes) -> str:
+    for code, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+        path = path.replace(code, character)
+    return os.fsdecode(path)
