@@ -145,11 +145,16 @@ def _restrict(sandbox: Sandbox) -> None:
     with _naming("landlock", "its paths"):
         landlock.restrict(
             landlock.Ruleset(
-                paths=tuple(_path_rules(sandbox)) or None,
+                paths=tuple(_path_rules(sandbox)) if _names_paths(sandbox) else None,
                 bind_ports=_ports(sandbox.tcp_bind_ports),
                 connect_ports=_ports(sandbox.tcp_connect_ports),
             )
         )
+
+
+def _names_paths(sandbox: Sandbox) -> bool:
+    """Whether files are restricted: also by paths of which none is there, and then to nothing at all."""
+    return bool(sandbox.landlock_read_paths or sandbox.landlock_write_paths or sandbox.landlock_execute_paths)
 
 
 def _path_rules(sandbox: Sandbox) -> Iterator[landlock.PathRule]:
