@@ -18,17 +18,36 @@ PACKAGE = ROOT / "superd"
 
 LAYERS = (
     ("errors", "units"),
-    ("config", "policy", "wire.messages", "wire.datagrams", "wire.policies", "wire.table", "wire.codec"),
-    ("kernel", "log", "wire.fds"),
+    (
+        "config",
+        "policy",
+        "wire.messages",
+        "wire.datagrams",
+        "wire.policies",
+        "wire.table",
+        "wire.codec",
+        "wire.handlers",
+        "wire.peers",
+    ),
+    ("kernel", "log", "wire.fds", "handler"),
     ("master", "acceptor", "spawner"),
-    ("cli", "__main__"),
+    ("cli", "testing", "__main__"),
 )
 """Imports point to the left only; within a layer they are free but for the roles."""
 
 ROLES = LAYERS[3]
 
-ROOT_PARTS = ("config", "policy", "kernel", "wire", "master", "spawner", "units", "log", "errors")
+ROOT_PARTS = ("config", "policy", "kernel", "wire", "master", "spawner", "handler", "units", "log", "errors")
 """What root processes load: the standard library and attrs, nothing else."""
+
+OF_ASYNC_HANDLERS = "handler.concurrent"
+"""Loaded by the process that calls a handler which is ``async def``, as the service's user: it may load trio."""
+
+LEAN = (
+    "superd.handler.caller",
+    {"superd.handler.concurrent", "superd.handler.foreground", "attr", "typing", "re"},
+)
+"""What is forked for every connection of a handler, and what it must not have loaded: it would be copied each time."""
 
 MAX_LINES = 400
 
@@ -118,7 +137,10 @@ def test_imports_point_one_way(name: str, path: Path) -> None:
             assert part == other_part, f"superd.{name} imports {target}"
 
 
-@pytest.mark.parametrize(("name", "path"), [one for one in modules() if one[0].split(".")[0] in ROOT_PARTS])
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [one for one in modules() if one[0].split(".")[0] in ROOT_PARTS and one[0] != OF_ASYNC_HANDLERS],
+)
 def test_root_code_names_no_third_party_package_but_attrs(name: str, path: Path) -> None:
     roots = {target.split(".")[0] for target in imported(name, path)}
     assert roots <= sys.stdlib_module_names | {"superd", "attrs"}
@@ -136,6 +158,14 @@ def test_root_processes_load_no_third_party_package_but_attrs(role: str) -> None
     done = run(sys.executable, "-c", program)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) - sys.stdlib_module_names <= {"superd", "attr", "attrs"}
+
+
+def test_the_process_that_calls_handlers_is_small() -> None:
+    module, unwanted = LEAN
+    program = f"import sys; sys.path[:] = {sys.path!r}; import {module}; print(*sys.modules)"
+    done = run(sys.executable, "-I", "-S", "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert unwanted.isdisjoint(done.stdout.split())
 
 
 def test_every_file_can_be_read_in_one_sitting() -> None:

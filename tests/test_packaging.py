@@ -273,6 +273,8 @@ def test_everything_is_installed_where_a_packager_expects_it(installed: Path) ->
         "usr/share/man/man8/superctl.8",
         "usr/share/man/man5/superd.toml.5",
         "usr/share/man/man7/superd-design.7",
+        "usr/share/man/man7/superd-handler.7",
+        "usr/share/doc/superd/examples/handlers/finger.py",
         "usr/lib/systemd/system/superd.service",
         "usr/lib/sysusers.d/superd.conf",
         "usr/share/doc/superd/examples/superd.toml",

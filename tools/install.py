@@ -121,6 +121,8 @@ def files(options: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
     yield f"{options.sysusersdir}/superd.conf", (ROOT / "etc/sysusers.d/superd.conf").read_text(), 0o644
     for example in [ROOT / "etc/superd.toml", *sorted(ROOT.glob("etc/examples/*.toml"))]:
         yield f"{options.docdir}/examples/{example.name}", example.read_text(), 0o644
+    for handler in sorted(ROOT.glob("etc/examples/handlers/*.py")):
+        yield f"{options.docdir}/examples/handlers/{handler.name}", handler.read_text(), 0o644
     yield f"{options.docdir}/CHANGELOG.md", (ROOT / "CHANGELOG.md").read_text(), 0o644
     yield f"{options.docdir}/README.md", (ROOT / "README.md").read_text(), 0o644
 

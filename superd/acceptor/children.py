@@ -185,5 +185,7 @@ class Children:
 
 def _program(service: Service) -> str:
     """The file that is executed, and what it is called where that is something else."""
+    if service.settings.handler:
+        return service.settings.handler
     file, name = service.settings.exec_path, service.settings.program[0]
     return f"{file} (as {name})" if file not in ("", name) else name

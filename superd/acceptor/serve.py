@@ -272,7 +272,9 @@ class Acceptor:
         self.spawners.up(self.services[message.service], message, link)
 
     def _spawner_down(self, message: SpawnerDown, _: list[int]) -> None:
-        service = self.services[message.service]
+        service = self.services.get(message.service)
+        if service is None:
+            return  # gone, and this was still importing its handler
         spawner = self.spawners.down(service, message.spawner)
         service.asked_for_spawner = False
         orphans = [

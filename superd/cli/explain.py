@@ -59,7 +59,11 @@ def _builtin(service: Mapping[str, Any]) -> Iterator[str]:
 
 def _program(service: Mapping[str, Any]) -> Iterator[str]:
     user = service["user"] or service["acceptor_user"]
-    yield f"{_HOW[service['mode']]}: {shlex.join(service['program'])}, running as {user}."
+    if service.get("handler"):
+        yield f"Each connection gets a process of its own, in which Python calls {service['handler']}, as {user}."
+        yield "That process is a copy of one that has imported it already, so nothing is executed or imported."
+    else:
+        yield f"{_HOW[service['mode']]}: {shlex.join(service['program'])}, running as {user}."
     yield _STANDARD_ERROR[service["standard_error"]]
     if service["runtime_max_s"] >= 0:
         yield f"A process that runs longer than {format_duration(service['runtime_max_s'])} is ended."

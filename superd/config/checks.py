@@ -213,7 +213,7 @@ def warnings(main_file: str, services: Collection[Service], drafts: Collection[D
         if service.enabled and service.user not in ("", "root", "0"):
             by_user.setdefault(service.user, []).append(draft)
     for user, sharers in by_user.items():
-        if len({draft.values.get("exec") for draft in sharers}) > 1:
+        if len({(draft.values.get("exec"), draft.values.get("handler")) for draft in sharers}) > 1:
             names = ", ".join(draft.name for draft in sharers)
             problem = f"{names} share it and can attack each other"
             yield sharers[-1].place_of("user").fault("user", problem, "give each a user of its own", user)

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from superd.config.addresses import MAX_UNIX_PATH
 from superd.config.findings import Finding, RejectedError, findings_of, reject, toml_text
-from superd.config.model import INFINITY
+from superd.config.model import INFINITY, Handler
 from superd.errors import UnitError
 from superd.units import format_duration, format_size, parse_duration, parse_size
 
@@ -35,6 +35,7 @@ _OWNED_NAMES = ("PROTO", "SUPERD_SERVICE")
 _OWNED_PREFIXES = ("LISTEN_", "REMOTE_", "TCPLOCAL", "TCPREMOTE", "UDPLOCAL", "UDPREMOTE", "UNIXREMOTE")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ACCOUNT = re.compile(r"[^\s:/\0-][^\s:/\0]{0,254}")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _FD_NAME = re.compile(r"[!-9;-~][ -9;-~]{0,254}")
 
 
@@ -266,6 +267,20 @@ def _argv(value: object) -> tuple[str, ...]:
     return argv
 
 
+def _handler(value: object) -> Handler:
+    """A handler, by its looks: a colon, and names of Python's on both sides, or a path before it."""
+    source, colon, function = line_of(value).rpartition(":")
+    if not colon or not _DOTTED.fullmatch(function):
+        raise reject("names no function", 'write "package.module:function" or "/path/file.py:function"')
+    if "/" not in source:
+        if not _DOTTED.fullmatch(source):
+            raise reject("not a module's name", 'write "package.module:function" or "/path/file.py:function"')
+        return Handler(source, function)
+    if not source.endswith(".py"):
+        raise reject("not a file of Python's", 'write "/path/file.py:function"')
+    return Handler(_path(source), function)
+
+
 def _listen_items(value: object) -> tuple[object, ...]:
     """The items of ``listen``. Each is looked at with ``parse_listen``, so that a faulty one hides no other."""
     if not isinstance(value, list):
@@ -326,6 +341,7 @@ USER = Kind('"user" or "user:group"', _user)
 ARGV = Kind("list of strings", _argv)
 LISTEN = Kind("list of addresses", _listen_items)
 TARGET = Kind("address", line_of)
+HANDLER = Kind('"module:function" or "/path/file.py:function"', _handler)
 ENVIRONMENT = Kind("table of strings", _environment, secret=True)
 SPAWNERS = Kind(f'"auto" or 1 to {MOST_SPAWNERS}', _spawners)
 ACCOUNTS = strings(_account, "names or numbers")

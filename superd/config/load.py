@@ -151,7 +151,8 @@ def _absent_user(place: Place, superd_user: str) -> Iterator[Fault]:
 
 def _legible(draft: Draft) -> Service:
     """A service as far as its faults let it be made out."""
-    own = {**draft.values, "listen": draft.listens, "exec": (draft.program,)}
+    program = (draft.program,) if "exec" in draft.servers else ()
+    own = {**draft.values, "listen": draft.listens, "exec": program}
     return build(evolve(draft, tables={**draft.tables, SERVICE: own}))
 
 

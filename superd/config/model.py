@@ -132,6 +132,28 @@ class Target:
 
 
 @frozen
+class Handler:
+    """A Python function or class that serves connections (``handler``).
+
+    Args:
+        source: a module's dotted name, or the absolute path of a file that ends in ``.py``.
+        function: its name there; dots lead into classes.
+    """
+
+    source: str
+    function: str
+
+    @property
+    def text(self) -> str:
+        """As one writes it."""
+        return f"{self.source}:{self.function}"
+
+    @property
+    def is_file(self) -> bool:
+        return self.source.startswith("/")
+
+
+@frozen
 class SocketOptions:
     """``[services.X.socket]``. None leaves what the kernel does by itself. Names follow systemd.socket(5)."""
 
@@ -179,6 +201,7 @@ class Service:
     exec: tuple[str, ...] = ()  # empty: another key says what serves
     mode: Mode = Mode.NOWAIT
     exec_path: str = ""  # the file to execute; empty: exec[0]
+    handler: Handler | None = None
     builtin: Builtin | None = None
     forward: Target | None = None
     ident_user: str = ""  # what ident answers to all; empty: the truth
@@ -216,6 +239,11 @@ class Service:
     def program(self) -> str:
         """The file that is executed."""
         return self.exec_path or self.exec[0]
+
+    @property
+    def has_children(self) -> bool:
+        """Whether processes are started for it, so that it needs a user and a spawner."""
+        return bool(self.exec) or self.handler is not None
 
     @property
     def is_served_here(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from superd.config import kinds, limits, policy_kinds
 from superd.config.keys import (
+    CHILDREN,
     EXEC,
     GREETED,
     IDENT,
@@ -66,9 +67,12 @@ _SERVICE = (
         "at once and keeps it running.", (EXEC,)),
     Key("service", "exec", "exec", kinds.ARGV, "",
         "The program and its arguments, without a shell. The first is the program's absolute path unless "
-        "exec_path gives it. Required, unless builtin or forward says what serves."),
+        "exec_path gives it. Required, unless handler, builtin or forward says what serves."),
     Key("service", "exec_path", "exec_path", kinds.PATH, "",
         "The file to execute, when the program is to be called by another name than its file's.", (EXEC,)),
+    Key("service", "handler", "handler", kinds.HANDLER, "",
+        "A Python function or class that serves each connection in a process of its own, which is forked and not "
+        "executed: \"package.module:function\" or \"/path/file.py:function\". See superd-handler(7)."),
     Key("service", "builtin", "builtin", kinds.choice(Builtin), "",
         "What superd serves by itself, without a process; see BUILTINS."),
     Key("service", "forward", "forward", kinds.TARGET, "",
@@ -81,36 +85,37 @@ _SERVICE = (
         "A file of up to 8 KiB whose text is sent to every client that is admitted, before the service begins. With "
         "builtin = \"qotd\" it is the file of quotes.", (NOWAIT, GREETED)),
     Key("service", "user", "user", kinds.USER, "",
-        "Whom the program runs as. Required when superd runs as root; else whoever runs superd.", (EXEC,)),
+        "Whom the program runs as. Required when superd runs as root; else whoever runs superd.", (CHILDREN,)),
     Key("service", "group", "group", kinds.ACCOUNT, "",
-        "The group the program runs as. Unless given here or after the user's colon, the user's primary one.", (EXEC,)),
+        "The group the program runs as. Unless given here or after the user's colon, the user's primary one.",
+        (CHILDREN,)),
     Key("service", "supplementary_groups", "supplementary_groups", kinds.ACCOUNTS, "[]",
-        "Groups added to those the user is a member of.", (EXEC,)),
+        "Groups added to those the user is a member of.", (CHILDREN,)),
     Key("service", "init_groups", "init_groups", kinds.BOOLEAN, "true",
-        "Whether the program is in the groups that its user is a member of.", (EXEC,)),
+        "Whether the program is in the groups that its user is a member of.", (CHILDREN,)),
     Key("service", "working_directory", "working_directory", kinds.PATH, '"/"',
-        "The folder the program starts in, as seen inside root_directory.", (EXEC,)),
+        "The folder the program starts in, as seen inside root_directory.", (CHILDREN,)),
     Key("service", "root_directory", "root_directory", kinds.PATH, "",
-        "The folder that becomes the program's /. It must hold all that the program needs.", (EXEC,)),
+        "The folder that becomes the program's /. It must hold all that the program needs.", (CHILDREN,)),
     Key("service", "umask", "umask", kinds.octal("022"), '"022"',
-        "The permission bits that files made by the program do not get.", (EXEC,)),
+        "The permission bits that files made by the program do not get.", (CHILDREN,)),
     Key("service", "nice", "nice", kinds.integer(-20, 19), "0",
-        "The program's scheduling priority; 19 yields to everybody.", (EXEC,)),
+        "The program's scheduling priority; 19 yields to everybody.", (CHILDREN,)),
     Key("service", "spawners", "spawners", kinds.SPAWNERS, '"auto"',
         "How many spawners may start the service's programs at a time. The first comes with the first connection, and "
         "one more whenever those there are leave connections waiting again and again. \"auto\" allows as many as "
-        "there are processors, but at least 2 and at most 8.", (EXEC, NOWAIT)),
+        "there are processors, but at least 2 and at most 8.", (CHILDREN, NOWAIT)),
     Key("service", "environment", "environment", kinds.ENVIRONMENT, "{}",
         "Variables for the program. They are added to those of [defaults], name by name, and never shown in a "
-        "message. Variables that superd sets itself are a fault.", (EXEC,)),
+        "message. Variables that superd sets itself are a fault.", (CHILDREN,)),
     Key("service", "pass_environment", "pass_environment", kinds.VARIABLES, "[]",
-        "Variables of superd's own environment that the program gets too, where they are set.", (EXEC,)),
+        "Variables of superd's own environment that the program gets too, where they are set.", (CHILDREN,)),
     Key("service", "environment_file", "environment_file", kinds.PATH, "",
         "A file of NAME=value lines with more variables, read as root, for secrets that the configuration "
-        "should not hold. Owned and protected as the configuration is.", (EXEC,)),
+        "should not hold. Owned and protected as the configuration is.", (CHILDREN,)),
     Key("service", "standard_error", "standard_error", kinds.choice(StandardError), '"log"',
         "Where the program's standard error goes: to superd's log line by line, to the socket as inetd has it, "
-        "or nowhere.", (EXEC,)),
+        "or nowhere.", (CHILDREN,)),
     Key("service", "runtime_max", "runtime_max_s", kinds.duration(low_s=0.001), '"infinity"',
         "How long a child may run before it is ended. What it leaves behind in a session of its own (a daemon) is "
         "ended then at the latest, sooner where a connection older than its own may have been the one it came from."),
@@ -121,9 +126,9 @@ _SERVICE = (
         "unless given; a backend that superd has started is ended when it has had no connection for that long.",
         (IDLE,)),
     Key("service", "timeout_stop", "timeout_stop_s", kinds.duration(), '"10s"',
-        "How long a child that is ended has from kill_signal to SIGKILL.", (EXEC,)),
+        "How long a child that is ended has from kill_signal to SIGKILL.", (CHILDREN,)),
     Key("service", "kill_signal", "kill_signal", kinds.SIGNAL, '"SIGTERM"',
-        "The signal that asks a child to end.", (EXEC,)),
+        "The signal that asks a child to end.", (CHILDREN,)),
     Key("service", "file_descriptor_name", "file_descriptor_name", kinds.FD_NAME, "",
         "The name of the listening sockets in LISTEN_FDNAMES. Unless given, the service's name.", (PASSED,)),
     Key("service", "enabled", "enabled", kinds.BOOLEAN, "true",
@@ -150,7 +155,7 @@ _RESOURCE_ROWS = (
 )
 LIMIT_PREFIX = "limit_"
 _RESOURCES = tuple(
-    Key("service", LIMIT_PREFIX + name, "resource_limits", kind, "", meaning, (EXEC,))
+    Key("service", LIMIT_PREFIX + name, "resource_limits", kind, "", meaning, (CHILDREN,))
     for name, kind, meaning in _RESOURCE_ROWS
 )
 
@@ -241,6 +246,6 @@ LATER: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(OF_SERVICE, frozenset()),
     "": frozenset({"grants"}),
     "superd": frozenset({"metrics", "bind_socket"}),
-    "service": frozenset({"handler"}),
+    "service": frozenset(),
 }
 """Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""

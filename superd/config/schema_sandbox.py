@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from superd.config import kinds, sandbox_kinds
-from superd.config.keys import EXEC, Key
+from superd.config.keys import CHILDREN, Key
 from superd.config.sandbox import Profile, ProtectHome, ProtectProc, ProtectSystem
 
 _ROWS = (
@@ -30,8 +30,9 @@ _ROWS = (
     ("private_network", kinds.BOOLEAN, "",
      "Whether there is no network but a loopback of its own. The socket that a program was given is still the one of "
      "the outside, and could be connected anew; so connect, bind, listen and accept are denied too, and io_uring, "
-     "which goes round that. With tcp_connect_ports connect is allowed to those, and so is bind with tcp_bind_ports. "
-     "With mode = \"wait\" and \"always\" accept is allowed, and listen does nothing."),
+     "which goes round that. So is connect to unix sockets: nothing is said to syslog or to a database. With "
+     "tcp_connect_ports connect is allowed, over TCP to those; with mode = \"wait\" and \"always\" accept and listen "
+     "are."),
     ("private_users", kinds.BOOLEAN, "",
      "Whether there are no users but the service's own and root, which is without power outside."),
     ("private_pids", kinds.BOOLEAN, "",
@@ -107,5 +108,5 @@ _ROWS = (
 )  # fmt: skip
 
 SANDBOX = tuple(
-    Key("sandbox", name, name, kind, default, meaning, (EXEC,)) for name, kind, default, meaning in _ROWS
+    Key("sandbox", name, name, kind, default, meaning, (CHILDREN,)) for name, kind, default, meaning in _ROWS
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from superd.config.drafts import Draft
-from superd.config.model import Builtin, Mode, Scheme, Service, Target
+from superd.config.model import Builtin, Handler, Mode, Scheme, Service, Target
 from superd.config.traits import SERVERS
 from superd.errors import Fault
 
@@ -25,7 +25,7 @@ def check_server(draft: Draft) -> Iterator[Fault]:
     for name in rivals if draft.is_written(draft.servers[0]) else ():
         problem = f"{draft.servers[0]} says already what serves it"
         value = draft.values.get(name)
-        shown = value.text if isinstance(value, Target) else value
+        shown = value.text if isinstance(value, Handler | Target) else value
         yield draft.place_of(name).fault(name, problem, "remove one of them", shown)
     builtin = draft.values.get("builtin")
     if isinstance(builtin, Builtin):

@@ -3,7 +3,7 @@
 ``tcp udp unix``  it has such a listener
 ``stream``        it has a listener with connections
 ``via-tcpmux``    it is reached through tcpmux
-``exec builtin forward``  what serves it, and the builtin's name
+``exec handler builtin forward``  what serves it, and the builtin's name
 ``nowait wait always``  its mode
 ``wait-datagrams``  mode = "wait" with datagram listeners alone, whose peers superd sees
 """
@@ -16,7 +16,7 @@ from superd.config.model import Builtin, Listen, Mode, Scheme, Service
 
 WAIT_DATAGRAMS = "wait-datagrams"
 
-SERVERS = ("exec", "builtin", "forward")
+SERVERS = ("exec", "handler", "builtin", "forward")
 """The keys of which one says what serves a service; forward may stand with exec."""
 
 VIA_TCPMUX = "via-tcpmux"

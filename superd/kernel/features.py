@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from superd.config.sandbox import Feature
-from superd.kernel import landlock, mounts, namespaces, seccomp
+from superd.kernel import landlock, linux, mounts, namespaces, seccomp
 
 _ROOT_ONLY = frozenset(
     {
@@ -33,20 +33,16 @@ def lacks(feature: Feature) -> str:
 
 @functools.cache
 def _tried(feature: Feature) -> str:
-    if feature is Feature.SECCOMP:
-        return _without_library()
     if feature is Feature.LANDLOCK:
         return "" if landlock.abi() else "this kernel has no Landlock (landlock in lsm= switches it on)"
     attempt = _ATTEMPTS.get(feature)
     return _in_a_child(attempt) if attempt else ""
 
 
-def _without_library() -> str:
-    try:
-        seccomp.architecture()
-    except seccomp.SeccompError as error:
-        return str(error)
-    return ""
+def _new_filter() -> None:
+    """One that allows everything; that loads libseccomp too, which the master has no other use for."""
+    linux.set_no_new_privs()
+    seccomp.load(seccomp.Filter(seccomp.ALLOW, ()))
 
 
 def _new_mounts() -> None:
@@ -61,6 +57,7 @@ def _new_network() -> None:
 
 
 _ATTEMPTS: dict[Feature, Callable[[], None]] = {
+    Feature.SECCOMP: _new_filter,
     Feature.MOUNT_NAMESPACE: _new_mounts,
     Feature.NETWORK_NAMESPACE: _new_network,
     Feature.PID_NAMESPACE: lambda: namespaces.unshare(namespaces.CLONE_NEWPID),
@@ -85,4 +82,6 @@ def _report(attempt: Callable[[], None], writer: int) -> NoReturn:
         attempt()
     except OSError as error:
         os.write(writer, (error.strerror or "refused").encode())
+    except seccomp.SeccompError as error:
+        os.write(writer, str(error).encode())
     os._exit(0)

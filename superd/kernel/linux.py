@@ -356,11 +356,15 @@ def set_process_title(title: str) -> None:
     """
     set_name(title)
     with contextlib.suppress(OSError, ValueError, IndexError):  # a title is not worth a failure
-        start, end = _argument_area()
-        _overwrite(start, end, os.fsencode(title))
+        write_title(argument_area(), title)
 
 
-def _argument_area() -> tuple[int, int]:
+def write_title(area: tuple[int, int], title: str) -> None:
+    """Show ``title`` in ps; ``area`` as ``argument_area`` gave it, here or before a fork."""
+    _overwrite(*area, os.fsencode(title))
+
+
+def argument_area() -> tuple[int, int]:
     """Return arg_start and arg_end, fields 48 and 49 of proc_pid_stat(5); 0 where the kernel hides them.
 
     The second field is the short name in parentheses, which may itself hold spaces and parentheses: counting

@@ -58,6 +58,14 @@ def apply(limits: Limits) -> None:
         _set(name, _number(name, limit.soft), _number(name, limit.hard))
 
 
+def numbers(limits: Limits) -> list[tuple[int, int, int]]:
+    """Resource, soft and hard limit as setrlimit(2) takes them."""
+    return [
+        (RESOURCES[name], _number(name, limit.soft), _number(name, limit.hard))
+        for name, limit in limits.items()
+    ]
+
+
 def raise_hard(limits: Limits) -> None:
     """Raise hard limits, while still privileged, to where an unprivileged child may set these; lowers none.
 

@@ -144,6 +144,8 @@ class View:
         """
         for step in wanted:
             try:
+                if step.do is Do.PROC and self._root:
+                    self._do(step, "/proc")  # where this process looks itself up until it changes its root
                 path = self._find(step)
                 if path is not None:
                     self._do(step, path)

@@ -49,8 +49,8 @@ def answer_spawner_wanted(master: Master, request: SpawnerWanted, _: list[int]) 
 def answer_spawner_idle(master: Master, request: SpawnerIdle, _: list[int]) -> None:
     managed = master.services.get(request.service)
     spawner = managed.spawners.get(request.spawner) if managed else None
-    if spawner is not None:
-        master.spawners.retire_one(spawner)
+    if managed is not None and spawner is not None:
+        master.spawners.retire_one(managed, spawner)
 
 
 def answer_spawner_stuck(master: Master, request: SpawnerStuck, _: list[int]) -> None:

@@ -149,7 +149,10 @@ class Master:
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
         self._hosts.look()
-        self._rights.settle(self.config)  # all that could be opened is open; where not, the owner is named
+        if self._wishes.usual is None:  # whoever stands in for an inetd takes any new service at a SIGHUP
+            self._rights.settle(
+                self.config
+            )  # all that could be opened is open; where not, the owner is named
         self.acceptor.start()
         if self._notifier.watchdog_s:
             self._say_alive()

@@ -192,7 +192,7 @@ def needs(config: Config, roots: Container[str]) -> Iterator[Need]:
             yield from (
                 Need(row.capability, row.why, row.key, service) for row in _OF_SERVICES if row.asks(service)
             )
-        if service.enabled and service.exec:
+        if service.enabled and service.has_children:
             yield from _of_programs(service, is_root=service.name in roots)
 
 

@@ -19,6 +19,7 @@ from superd.errors import ConfigError, Fault
 from superd.kernel import rlimits
 from superd.kernel.identity import DynamicUsers, Identity, IdentityError, Resolve, resolve
 from superd.kernel.peersockets import can_deliver
+from superd.master.handlers import handler_problem, handler_version
 from superd.master.policies import hosts_faults, read_banner, read_hosts
 from superd.master.sandboxes import sandbox_faults
 from superd.master.services import FileVersion
@@ -40,7 +41,7 @@ def inspect(
     Returns:
         The identity (None when it cannot be told, or nothing is started) and every fault found.
     """
-    if not service.exec:  # nothing is started for it, and the acceptor is nobody of its own
+    if not service.has_children:  # nothing is started for it, and the acceptor is nobody of its own
         return None, _policy_faults(service)
     faults = [
         *_delivery_faults(service),
@@ -57,13 +58,14 @@ def inspect(
     return identity, [*_rank_faults(service, identity), *faults]
 
 
-def environment_version(service: Service) -> FileVersion:
-    """Which version of its environment file a service would be started with now."""
+def files_version(service: Service) -> FileVersion:
+    """Which version of its environment file, and of its handler's, a service would be started with now."""
+    code = handler_version(service)
     try:
         status = os.stat(service.environment_file)
     except OSError:  # none is named, or it is gone, which ``inspect`` tells
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return code
+    return *code, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 _DYNAMIC = DynamicUsers()
@@ -144,12 +146,7 @@ def _path_faults(service: Service) -> list[Fault]:
     checks = (
         ("root_directory", root, _folder_problem(root) if root else None),
         ("working_directory", service.working_directory, _folder_problem(root + service.working_directory)),
-        (
-            "exec_path" if service.exec_path else "exec",
-            service.program,
-            # one that the file has wrong is not looked for: it can be relative, or empty
-            _program_problem(root + service.program) if service.program.startswith("/") else None,
-        ),
+        _program_check(service),
         ("environment_file", service.environment_file, _environment_problem(service.environment_file)),
     )
     return [
@@ -158,6 +155,16 @@ def _path_faults(service: Service) -> list[Fault]:
         if found is not None
         for problem, remedy in (found,)
     ]
+
+
+def _program_check(service: Service) -> tuple[str, str, Found]:
+    """Key, value and problem of what its children are."""
+    if service.handler is not None:
+        return "handler", service.handler.text, handler_problem(service)
+    key = "exec_path" if service.exec_path else "exec"
+    if not service.program.startswith("/"):  # the file has it wrong: it can be relative, or empty
+        return key, service.program, None
+    return key, service.program, _program_problem(service.root_directory + service.program)
 
 
 def _policy_faults(service: Service) -> list[Fault]:

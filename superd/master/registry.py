@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, evolve, field
 
-from superd.config.model import Service, SocketOptions
+from superd.config.model import Service
 from superd.errors import Fault
-from superd.kernel.endpoints import Endpoint
 from superd.kernel.identity import Identity, Resolve, remembering, resolve
 from superd.log import EventName, Level, Logger
 from superd.master import listeners
+from superd.master.handlers import import_fault
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
 from superd.master.policies import policy_of
-from superd.master.preflight import environment_version, inspect
+from superd.master.preflight import files_version, inspect
+from superd.master.reuse import clash, find_open, listen_fault
 from superd.master.services import Listener, Managed
 from superd.master.spawners import Spawners
 from superd.wire.messages import ListenerDown, ListenerUp, ServiceDown, ServiceFaulty, ServiceUp
@@ -66,6 +67,7 @@ class Registry:
         self._loop = loop
         self._log = log
         self._spawners = spawners
+        spawners.broken = self.cannot_import
         self._tell = tell
         self._ids = itertools.count(1)
         self._with_work: set[int] = set()  # services whose work link the present acceptor has
@@ -101,12 +103,16 @@ class Registry:
         if not managed.service.enabled:
             managed.fault = DISABLED
             return
+        if managed.unusable and managed.unusable == files_version(managed.service):
+            managed.retry = self._loop.after(RECHECK_S, lambda: self._recheck(managed))
+            return
+        managed.unusable = ()
         managed.identity, faults = inspect(managed.service, self.acceptor_uid, resolve)
         if faults:
             self._set_fault(managed, faults)
             return
         managed.fault = ""
-        managed.environment = environment_version(managed.service)
+        managed.files = files_version(managed.service)
         managed.open_work()
         managed.listeners = listeners.plan(managed.service)
         for listener in managed.listeners:
@@ -132,10 +138,32 @@ class Registry:
             self._log.log(EventName.LISTEN, Level.NOTICE, "service is on again", service=managed.service.name)
         if managed.fault != before:
             self.announce(managed)
+            self._warm(managed)
+
+    def cannot_import(self, managed: Managed, lines: Sequence[str]) -> None:
+        """The handler of a service cannot be imported, says a spawner: it is off until its code changes, or a reload.
+
+        What was on its way to the spawner is closed: it would wait for an answer that nobody gives.
+        """
+        for line in lines[:-1]:
+            self._log.log(EventName.OUTPUT, Level.ERR, line, service=managed.service.name)
+        managed.unusable = managed.files
+        self._spawners.retire(managed)
+        self._take_down(managed)
+        managed.close_work()
+        self._with_work.discard(managed.id)
+        self._set_fault(managed, [import_fault(managed.service, lines[-1])])
+        self.announce(managed)
+
+    def _warm(self, managed: Managed) -> None:
+        """Have a handler imported before the first client comes, and so that a fault in it shows."""
+        if managed.service.handler is not None and managed.is_open:
+            self._spawners.start(managed)
 
     def recheck_faulty(self) -> None:
         """A reload looks at once."""
         for managed in self.services.values():
+            managed.unusable = ()
             if managed.retry is not None:
                 managed.retry.cancel()
                 self._recheck(managed)
@@ -163,6 +191,7 @@ class Registry:
         for managed in self.services.values():
             self.announce(managed)
             self._introduce_spawners(managed)
+            self._warm(managed)
         for managed in self._departed.values():
             if managed.spawners:
                 self._tell(ServiceUp(managed.id, managed.settings()))
@@ -232,7 +261,7 @@ class Registry:
         return inspect(service, self.acceptor_uid)[1] if service.enabled else []
 
     def outdated(self) -> list[str]:
-        """Services whose user, groups or environment file are no longer what they came up with.
+        """Services whose user, groups, environment file or handler are no longer what they came up with.
 
         Spawners take them once. What is missing now is left to those that run: they have what they need.
         """
@@ -240,8 +269,8 @@ class Registry:
         resolve = remembering()
         for managed in self.services.values():
             identity, faults = inspect(managed.service, self.acceptor_uid, resolve)
-            now = identity, environment_version(managed.service)
-            if managed.identity and not faults and now != (managed.identity, managed.environment):
+            now = identity, files_version(managed.service)
+            if managed.identity and not faults and now != (managed.identity, managed.files):
                 names.append(managed.service.name)
         return names
 
@@ -264,13 +293,13 @@ class Registry:
             if listener.sock is not None
         ]
         for index, listener in enumerate(prepared.listeners):
-            found = _find(available, listener.endpoint, service.socket)
+            found = find_open(available, listener.endpoint, service.socket)
             if found is not None:
                 prepared.reused[index] = found
-            elif any(_clash(other.endpoint, listener.endpoint) for _, other in available):
+            elif any(clash(other.endpoint, listener.endpoint) for _, other in available):
                 prepared.deferred.append(index)
             elif not faults and not listeners.open_one(listener, service) and not listener.may_come:
-                prepared.faults.append(_listen_fault(service, listener))
+                prepared.faults.append(listen_fault(service, listener))
         return prepared
 
     @staticmethod
@@ -315,7 +344,7 @@ class Registry:
             managed.retry = None
         self._spawners.retire(managed)
         managed.service, managed.identity = prepared.service, prepared.identity
-        managed.environment = environment_version(prepared.service)
+        managed.files, managed.unusable = files_version(prepared.service), ()
         managed.fault = "" if prepared.service.enabled else DISABLED
         managed.listeners = prepared.listeners
         if not managed.fault:
@@ -326,6 +355,7 @@ class Registry:
             if listener.sock is None and not listeners.open_one(listener, managed.service):
                 self._retry(managed, listener)
         self.announce(managed)
+        self._warm(managed)
 
     def _take_over(self, managed: Managed, listener: Listener, reused: Listener) -> None:
         listener.sock, listener.file_id = reused.sock, reused.file_id
@@ -341,58 +371,3 @@ class Registry:
                 service=managed.service.name,
                 listen=listener.endpoint.name,
             )
-
-
-def _find(
-    available: list[tuple[SocketOptions, Listener]], endpoint: Endpoint, options: SocketOptions
-) -> Listener | None:
-    """An open socket that can serve an endpoint without being bound anew."""
-    for index, (old_options, listener) in enumerate(available):
-        if _same_place(listener.endpoint, endpoint) and _bound_alike(old_options, options):
-            del available[index]
-            return listener
-    return None
-
-
-def _same_place(one: Endpoint, other: Endpoint) -> bool:
-    return (one.family, one.type, one.address, one.v6only, one.listen.scope) == (
-        other.family,
-        other.type,
-        other.address,
-        other.v6only,
-        other.listen.scope,
-    )
-
-
-def _bound_alike(one: SocketOptions, other: SocketOptions) -> bool:
-    """Whether the options agree that count when a socket is bound and cannot be changed after."""
-    return all(
-        getattr(one, name) == getattr(other, name)
-        for name in (
-            "reuse_port",
-            "free_bind",
-            "bind_to_device",
-            "socket_user",
-            "socket_group",
-            "socket_mode",
-            "directory_mode",
-        )
-    )
-
-
-def _clash(one: Endpoint, other: Endpoint) -> bool:
-    """Whether an old socket may stand in the way of a new one: the same port, or the same path."""
-    if one.is_unix or other.is_unix:
-        return one.address == other.address
-    return one.type == other.type and one.address[1] == other.address[1]
-
-
-def _listen_fault(service: Service, listener: Listener) -> Fault:
-    return Fault(
-        service.source_file,
-        f"services.{service.name}.listen",
-        f"cannot listen: {listener.reason}",
-        "free it, or name another",
-        f'"{listener.endpoint.listen.text}"',
-        service.name,
-    )

@@ -49,6 +49,8 @@ class Spawner:
         link: the master's own link to it.
         acceptor_end: the acceptor's end of the spawner's link, kept for the next acceptor.
         retiring: it takes no more work and ends with its last child.
+        ready: it has said that it takes connections. Until then the acceptor knows nothing of one that imports
+            a handler, which may take longer than a sign of life.
         reason: why it is being ended, or why it said it failed.
     """
 
@@ -57,6 +59,7 @@ class Spawner:
     link: Link
     acceptor_end: socket.socket
     retiring: bool = False
+    ready: bool = False
     reason: str = ""
 
 
@@ -67,8 +70,9 @@ class Managed:
     Args:
         id: never used twice, so a late message about a service that is gone means nothing.
         identity: whom its programs run as, as the user database had it when the service came up.
-        environment: which version of its environment file that was.
+        files: which version of its environment file and its handler that was.
         fault: why it is off; empty: it is on.
+        unusable: the version of them whose handler could not be imported.
         note: what the acceptor wants the next one to know.
         policy: what the present acceptor was told last, the note apart.
         work_in, work_out: the link on which connections travel: the acceptor's end and the spawners'. Both are
@@ -78,8 +82,9 @@ class Managed:
     id: int
     service: Service
     identity: Identity | None = None
-    environment: FileVersion = ()
+    files: FileVersion = ()
     fault: str = ""
+    unusable: FileVersion = ()
     retry: Timer | None = None
     listeners: list[Listener] = field(factory=list)
     spawners: dict[int, Spawner] = field(factory=dict)
@@ -91,7 +96,7 @@ class Managed:
 
     def open_work(self) -> None:
         """Open the link, unless it is open or nothing is ever sent on it."""
-        if self.work_in is None and self.service.exec:
+        if self.work_in is None and self.service.has_children:
             self.work_in, self.work_out = pair()
 
     def close_work(self) -> None:
@@ -127,6 +132,7 @@ class Managed:
             forward=service.forward.text if service.forward else "",
             builtin=service.builtin or "",
             ident_user=service.ident_user,
+            handler=service.handler.text if service.handler else "",
             most_spawners=most_spawners(service, len(os.sched_getaffinity(0))),
         )
 

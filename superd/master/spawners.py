@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve
 
@@ -23,15 +23,26 @@ from superd.master.sandboxes import lacking_features
 from superd.master.services import Managed, Spawner
 from superd.policy.outcome import status_word
 from superd.wire.fds import Link, close_all, pair
+from superd.wire.handlers import HandlerFailed
 from superd.wire.messages import Retire, SpawnerDown, SpawnerFailed, SpawnerReady, SpawnerUp
 from superd.wire.table import Phase, Role
 
 MAX_REASON_CHARS = 600
 """Of what a spawner says: the acceptor is told in a ``SpawnerDown``, whatever JSON makes of it."""
 
+IMPORT_S = 60.0
+"""How long a handler may take to be imported."""
+
+CANNOT_IMPORT, UNWANTED = "its handler cannot be imported", "another version of its handler is wanted"
+"""Why a spawner ended that was importing; of both nothing more needs to be said."""
+
+
+def _nobody(managed: Managed, lines: Sequence[str]) -> None:
+    """Whom it concerns says so by ``Spawners.broken``."""
+
 
 class Spawners:
-    """Keeps the spawners of all services.
+    """Keeps the spawners of all services. ``broken`` is told that a handler cannot be imported, and why.
 
     Args:
         life: what the forked process does.
@@ -58,7 +69,9 @@ class Spawners:
         self._soft_nofile = soft_nofile
         self._tell = tell
         self._warn = warn
+        self.broken: Callable[[Managed, Sequence[str]], None] = _nobody
         self._by_pid: dict[int, tuple[Managed, Spawner]] = {}
+        self._told: dict[int, frozenset[Feature]] = {}  # what was said that a service does without
         self._orphans = Orphans(loop, lambda pid: pid in self._by_pid or is_acceptor(pid))
 
     def __len__(self) -> int:
@@ -67,7 +80,10 @@ class Spawners:
     def start(self, managed: Managed) -> None:
         """Fork a spawner for a service, unless it has as many as may take work at a time."""
         active = sum(not spawner.retiring for spawner in managed.spawners.values())
-        if active >= managed.settings().most_spawners:
+        importing = managed.service.handler is not None and any(
+            not (spawner.ready or spawner.retiring) for spawner in managed.spawners.values()
+        )
+        if importing or active >= managed.settings().most_spawners:
             return
         if managed.identity is None or managed.work_out is None:
             return  # the service was switched off while the acceptor asked
@@ -94,6 +110,8 @@ class Spawners:
         spawner = managed.spawners[number] = Spawner(number, pid, link, acceptor_end)
         self._by_pid[pid] = managed, spawner
         self._loop.watch(link.fileno(), lambda: self._heard(managed, spawner))
+        if managed.service.handler is not None:
+            self._loop.after(IMPORT_S, lambda: self._import_is_over(managed, spawner))
         self.introduce(managed, spawner)
 
     def _fork(
@@ -110,6 +128,9 @@ class Spawners:
         listeners = [listener.sock for listener in managed.listeners if listener.sock] if is_instance else []
         sandbox = effective(service.sandbox, identity.uid == 0)
         lacking = lacking_features(service, sandbox)
+        if lacking and self._told.get(managed.id) != lacking:
+            self._told[managed.id] = lacking
+            self._warn(managed, f"this machine lacks {', '.join(sorted(lacking))}: its sandbox does without")
         birth = Birth(
             service, identity, self._caller, self._soft_nofile, master, own, work, listeners, sandbox, lacking
         )
@@ -120,15 +141,17 @@ class Spawners:
 
     def introduce(self, managed: Managed, spawner: Spawner) -> None:
         """Tell the acceptor of a spawner (again, when the acceptor is new)."""
+        if managed.service.handler is not None and not spawner.ready:
+            return
         news = SpawnerUp(managed.id, spawner.number, spawner.pid, spawner.retiring)
         self._tell(news, [spawner.acceptor_end.fileno()])
 
     def _heard(self, managed: Managed, spawner: Spawner) -> None:
         """A spawner may say that it is ready, and its last words; whatever ends it, ends it for certain."""
-        if not self._keeps_the_rules(spawner):
+        if not self._keeps_the_rules(managed, spawner):
             self.replace(managed, spawner.number, spawner.reason)
 
-    def _keeps_the_rules(self, spawner: Spawner) -> bool:
+    def _keeps_the_rules(self, managed: Managed, spawner: Spawner) -> bool:
         """Take what a spawner said; False, and the reason noted, after last words or a breach of the table."""
         try:
             for received in spawner.link.receive():
@@ -137,7 +160,11 @@ class Spawners:
                 if isinstance(received.message, SpawnerFailed):
                     spawner.reason = received.message.reason[:MAX_REASON_CHARS]
                     return False
-                assert isinstance(received.message, SpawnerReady)  # noqa: S101  the table has no third
+                if isinstance(received.message, HandlerFailed):
+                    self._cannot_import(managed, spawner, received.message.lines)
+                    return False
+                assert isinstance(received.message, SpawnerReady)  # noqa: S101  the table has no other
+                self._is_ready(managed, spawner)
         except (EOFError, OSError):
             self._loop.forget(spawner.link.fileno())  # it ends; SIGCHLD tells how
         except WireError as error:
@@ -145,14 +172,33 @@ class Spawners:
             return False
         return True
 
+    def _is_ready(self, managed: Managed, spawner: Spawner) -> None:
+        spawner.ready = True
+        if managed.service.handler is not None and not spawner.retiring:
+            self.introduce(managed, spawner)
+
+    def _cannot_import(self, managed: Managed, spawner: Spawner, lines: Sequence[str]) -> None:
+        spawner.reason = CANNOT_IMPORT
+        if not spawner.retiring:  # else it is about code that has been replaced
+            self.broken(managed, [line[:MAX_REASON_CHARS] for line in lines] or [CANNOT_IMPORT])
+
+    def _import_is_over(self, managed: Managed, spawner: Spawner) -> None:
+        """A module that never comes to an end is one that cannot be imported."""
+        if not spawner.ready and spawner.number in managed.spawners and not spawner.reason:
+            self._cannot_import(managed, spawner, [f"still being imported after {IMPORT_S:g} s"])
+            self.replace(managed, spawner.number, spawner.reason)
+
     def retire(self, managed: Managed) -> None:
         """Have a service's spawners take no more work and end with their last child."""
         for spawner in managed.spawners.values():
-            self.retire_one(spawner)
+            self.retire_one(managed, spawner)
 
-    def retire_one(self, spawner: Spawner) -> None:
+    def retire_one(self, managed: Managed, spawner: Spawner) -> None:
         if not spawner.retiring:
             spawner.retiring = True
+            if not spawner.ready and managed.service.handler is not None:
+                self.replace(managed, spawner.number, UNWANTED)
+                return
             try:
                 spawner.link.post(Retire())
             except OSError:
@@ -171,18 +217,18 @@ class Spawners:
         if managed is None or spawner is None:
             return False
         if not spawner.reason:
-            self._keeps_the_rules(spawner)
+            self._keeps_the_rules(managed, spawner)
         del managed.spawners[spawner.number]
         self._loop.forget(spawner.link.fileno())
         spawner.link.close()
         spawner.acceptor_end.close()
         expected = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
         reason = "" if expected and not spawner.reason else spawner.reason or _describe(status)
-        if reason:
-            if managed.identity is not None:
-                self._orphans.spawner_died(managed.service, managed.identity.uid)
+        if reason and managed.identity is not None:
+            self._orphans.spawner_died(managed.service, managed.identity.uid)
+        if reason not in ("", CANNOT_IMPORT, UNWANTED):
             self._warn(managed, f"its spawner (pid {pid}) {'failed: ' if spawner.reason else ''}{reason}")
-        self._tell(SpawnerDown(managed.id, spawner.number, reason))
+        self._tell(SpawnerDown(managed.id, spawner.number, "" if reason == UNWANTED else reason))
         return True
 
     def kill_all(self) -> None:

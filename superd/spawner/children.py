@@ -49,9 +49,11 @@ class Children:
     Args:
         strays: what the children leave behind, where the spawner adopts that.
         pids: of a spawner that is the init of a pid namespace, and so adopts everything.
+        caller: pid of the process that forks them and collects them, where it is not this one.
     """
 
-    def __init__(self, strays: Strays | None = None, pids: OuterPids | None = None) -> None:
+    def __init__(self, strays: Strays | None = None, pids: OuterPids | None = None, caller: int = 0) -> None:
+        self._caller = caller
         self._strays = strays
         self._pids = pids
         self._by_pid: dict[int, Child] = {}
@@ -75,7 +77,7 @@ class Children:
         return self._by_id.get(id_)
 
     def has(self, pid: int) -> bool:
-        return pid in self._by_pid
+        return pid in self._by_pid or pid == self._caller
 
     def all(self) -> list[Child]:
         return list(self._by_pid.values())
@@ -112,16 +114,19 @@ class Children:
                 break
             if pid == 0:
                 break
-            child = self._by_pid.pop(pid, None)
-            if child is not None:
+            if pid in self._by_pid:
                 ended.append(pid)
-                del self._by_id[child.id]
-                if self._strays is not None:
-                    self._strays.ended(child.started)
                 cpu = usage.ru_utime + usage.ru_stime
-                peak = self._peak_bytes(usage.ru_maxrss)
-                self._note(Ended(child.id, child.shown, status, cpu, peak, child.started, now), now)
+                self.ended(pid, status, cpu, self._peak_bytes(usage.ru_maxrss), now)
         return ended
+
+    def ended(self, pid: int, status: int, cpu: float, peak_bytes: int, now: float) -> None:
+        """A child has ended, and was collected: here, or by the caller that forked it."""
+        child = self._by_pid.pop(pid)
+        del self._by_id[child.id]
+        if self._strays is not None:
+            self._strays.ended(child.started)
+        self._note(Ended(child.id, child.shown, status, cpu, peak_bytes, child.started, now), now)
 
     def _note(self, event: Event, now: float) -> None:
         if not self._events:

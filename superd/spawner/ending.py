@@ -51,7 +51,10 @@ def outlive(children: Children, service: Service) -> None:
     linux.close_range(3)
     while len(children):
         if not children.reap(time.monotonic()):
-            signal.sigwait({signal.SIGCHLD})
+            try:
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            except ChildProcessError:  # the caller of a handler had collected some, and is gone
+                return
 
 
 class Adoption:

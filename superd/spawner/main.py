@@ -19,14 +19,17 @@ from superd.config.envfile import parse_environment_file
 from superd.config.files import read_trusted
 from superd.config.model import Service
 from superd.errors import Exit, SuperdError
+from superd.handler.loading import LoadError
 from superd.kernel import linux, rlimits, sandbox
 from superd.kernel.birth import Birth
 from superd.kernel.namespaces import OuterPids
 from superd.kernel.sandbox import Place
 from superd.spawner.ending import Adoption, adopt, adoption_wants
+from superd.spawner.handlers import CallerGoneError, start_caller
 from superd.spawner.plan import base_environment
 from superd.spawner.serve import Spawner
 from superd.wire.fds import Link
+from superd.wire.handlers import HandlerFailed
 from superd.wire.messages import SpawnerFailed, SpawnerReady
 from superd.wire.table import Phase, Role
 
@@ -39,6 +42,10 @@ def main(birth: Birth) -> NoReturn:
     try:
         pids = None if birth.outer_pids is None else OuterPids(birth.outer_pids)
         environment, adoption = _take_place(birth, parent)
+        caller = start_caller(birth.service, environment, names=pids is not None)
+    except LoadError as error:
+        master.post(HandlerFailed(error.lines))
+        os._exit(1)
     except (OSError, SuperdError, ValueError) as error:
         master.post(SpawnerFailed(str(error)[:1000]))
         os._exit(1)
@@ -48,8 +55,11 @@ def main(birth: Birth) -> NoReturn:
     master.phase = Phase.SERVING
     try:
         Spawner(
-            birth.service, environment, master, birth.own, birth.work, birth.listeners, adoption, pids
+            birth.service, environment, master, birth.own, birth.work, birth.listeners, adoption, pids, caller
         ).run()
+    except CallerGoneError as error:
+        master.post(SpawnerFailed(str(error)))
+        os._exit(1)
     except Exception as error:  # noqa: BLE001  a defect of ours: standard error leads nowhere here, the log does not
         master.post(SpawnerFailed(_defect(error)))
         os._exit(Exit.SOFTWARE)

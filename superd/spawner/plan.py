@@ -6,17 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from socket import AF_INET, AF_INET6, AF_UNIX, inet_ntop
 
 from superd.config.model import Service
 from superd.kernel.identity import Identity
-from superd.wire.messages import Peer
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 Environment = dict[bytes, bytes]
-
-_INET_PREFIX = {False: b"TCP", True: b"UDP"}
 
 
 def base_environment(
@@ -43,40 +39,6 @@ def base_environment(
         "SUPERD_SERVICE": service.name,
     }
     return {encode(name): encode(value) for name, value in variables.items()}
-
-
-def peer_environment(peer: Peer) -> Environment:
-    """The variables that name the peer of one connection.
-
-    UCSPI's (PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP, TCPLOCALPORT; UDP… for a connected datagram socket;
-    UNIXREMOTEPID, …EUID, …EGID as s6-ipcserver(1) gives them), systemd's REMOTE_ADDR and REMOTE_PORT, and
-    xinetd's REMOTE_HOST.
-    """
-    if peer.family == AF_UNIX:
-        return {
-            b"PROTO": b"UNIX",
-            b"UNIXREMOTEPID": b"%d" % peer.pid,
-            b"UNIXREMOTEEUID": b"%d" % peer.uid,
-            b"UNIXREMOTEEGID": b"%d" % peer.gid,
-        }
-    kind = _INET_PREFIX[peer.datagram]
-    remote, remote_port = _address(peer.family, peer.remote, peer.scope), b"%d" % peer.remote_port
-    return {
-        b"PROTO": kind,
-        kind + b"REMOTEIP": remote,
-        kind + b"REMOTEPORT": remote_port,
-        kind + b"LOCALIP": _address(peer.family, peer.local, peer.scope),
-        kind + b"LOCALPORT": b"%d" % peer.local_port,
-        b"REMOTE_ADDR": remote,
-        b"REMOTE_PORT": remote_port,
-        b"REMOTE_HOST": remote,
-    }
-
-
-def _address(family: int, packed: bytes, scope: int) -> bytes:
-    text = inet_ntop(AF_INET if family == AF_INET else AF_INET6, packed).encode()
-    is_link_local = family == AF_INET6 and packed[0] == 0xFE and packed[1] & 0xC0 == 0x80
-    return b"%s%%%d" % (text, scope) if scope and is_link_local else text
 
 
 def listen_environment(names: Iterable[str], pid: int) -> Environment:

@@ -9,18 +9,19 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from superd.config.model import Service, StandardError
 from superd.errors import WireError
-from superd.kernel import linux, rlimits
+from superd.kernel import linux
 from superd.kernel.namespaces import OuterPids
 from superd.spawner.children import Children
 from superd.spawner.descriptors import DescriptorBudget
 from superd.spawner.ending import Adoption, end_instances, kill_group, outlive
+from superd.spawner.handlers import Caller
 from superd.spawner.output import Outputs
-from superd.spawner.plan import encode, listen_environment, listen_names, peer_environment
-from superd.spawner.spawn import fork_exec, spawn
+from superd.spawner.plan import listen_environment, listen_names
+from superd.spawner.starting import Program, Starter
 from superd.wire.codec import Direction
 from superd.wire.fds import Link, close_all, receive_packet
 from superd.wire.messages import (
@@ -75,6 +76,7 @@ class Spawner:
         listeners: Sequence[socket.socket],
         adoption: Adoption | None = None,
         pids: OuterPids | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self.service = service
         self.is_instance = service.has_instance
@@ -85,17 +87,16 @@ class Spawner:
         self.listeners = listeners
         self.adoption = adoption
         self.is_init = pids is not None
-        self.children = Children(adoption.strays if adoption else None, pids)
+        self.children = Children(adoption.strays if adoption else None, pids, caller.pid if caller else 0)
         self.outputs = Outputs()
         self.waiting: deque[tuple[int, Peer, int, float]] = deque()  # id, peer, descriptor, since
         self.retry_at = 0.0
         self.epoch = 0  # of the acceptor that said Hello last
         self.retiring = False
         self.budget = DescriptorBudget()
-        self.path = encode(service.program)
-        self.argv = tuple(encode(word) for word in service.exec)
-        self.child_limits = rlimits.split(service.resource_limits)[1]
         self.null = os.dup(0)  # which is /dev/null; a root_directory need not hold one
+        self.caller = caller
+        self.starter: Starter = caller or Program(service, environment, self.budget)
         self.epoll = select.epoll()
         self.parent = os.getppid()
         self.writing = False  # whether the epoll waits for the own link to take more
@@ -109,6 +110,8 @@ class Spawner:
         self._watch(signals, lambda: self._signalled(signals))
         self._watch(self.master.fileno(), self._from_master)
         self._watch(self.own.fileno(), self._from_acceptor)
+        if self.caller is not None:
+            self._watch(self.caller.fileno(), self._from_caller)
         if not self.is_instance:
             self._handlers[self.work.fileno()] = self._take_work
             # of several spawners that wait there, one is woken: one that is not busy
@@ -131,6 +134,8 @@ class Spawner:
         now = time.monotonic()
         if self.waiting and now >= self.retry_at:
             self._start_waiting()
+        if self.caller is not None and self.caller.has_news:
+            self._from_caller()
         for descriptor in self.outputs.grown(now):
             self.epoll.register(descriptor, select.EPOLLIN)
         if self.adoption:
@@ -158,12 +163,24 @@ class Spawner:
         if not self.is_instance:
             self.work_alone.poll(GATHER_MS)
         numbers = linux.read_signals(signals)
-        for pid in self.children.reap(time.monotonic()):
+        self._read_last_words(self.children.reap(time.monotonic()))
+        if signal.SIGTERM in numbers and os.getppid() != self.parent:
+            self._abandon()
+
+    def _read_last_words(self, ended: Iterable[int]) -> None:
+        """What children that ended had written."""
+        for pid in ended:
             pipe = self.outputs.ended(pid)
             if pipe is not None and not self._read_output(pipe):
                 self.epoll.register(pipe, select.EPOLLIN)  # a descendant of the child has it open
-        if signal.SIGTERM in numbers and os.getppid() != self.parent:
-            self._abandon()
+
+    def _from_caller(self) -> None:
+        """Children that the caller forked have ended."""
+        assert self.caller is not None  # noqa: S101  who else
+        now, ended = time.monotonic(), self.caller.ended()
+        for pid, status, cpu, peak_kib in ended:
+            self.children.ended(pid, status, cpu, peak_kib * 1024, now)
+        self._read_last_words(pid for pid, *_ in ended)
 
     def _from_master(self) -> None:
         try:
@@ -254,7 +271,11 @@ class Spawner:
 
     def _kill(self, id_: int, number: int) -> None:
         child = self.children.find(id_)
-        if child is not None:
+        if child is None:
+            return
+        if self.caller is not None:
+            self.caller.kill(child.pid, number)
+        else:
             kill_group(child.pid, number)
 
     # --- starting children ---
@@ -303,26 +324,15 @@ class Spawner:
             os.close(descriptor)
 
     def _start(self, id_: int, peer: Peer, descriptor: int, now: float) -> None:
-        environment = {**self.environment, **peer_environment(peer)}
-
-        def start(error: int) -> int:
-            standard = (descriptor, descriptor, error)
-            if self.child_limits:
-                limits = {**self.budget.inherited(), **self.child_limits}
-                with self.budget.lifted():
-                    return fork_exec(self.path, self.argv, lambda _: environment, standard, limits)
-            if not self.budget.crowded:
-                return spawn(self.path, self.argv, environment, standard)
-            with self.budget.seated(standard) as low:
-                return spawn(self.path, self.argv, environment, low)
-
-        self._with_standard_error(id_, descriptor, start, now, peer)
+        self._with_standard_error(
+            id_, descriptor, lambda error: self.starter.start(descriptor, error, peer), now, peer
+        )
 
     def _with_standard_error(
         self, id_: int, sock: int, start: Callable[[int], int], now: float, peer: Peer | None = None
     ) -> None:
         kind = self.service.standard_error
-        if kind is not StandardError.LOG:
+        if kind is not StandardError.LOG and not self.starter.always_logs:
             self.children.started(id_, start(sock if kind is StandardError.SOCKET else self.null), now, peer)
             return
         reader, writer = self._pipe()
@@ -335,6 +345,8 @@ class Spawner:
             os.close(writer)
         os.set_blocking(reader, False)
         self.outputs.add(reader, id_, pid, self.children.started(id_, pid, now, peer), now)
+        if self.is_init and self.caller is not None:
+            self.caller.named()
 
     def _pipe(self) -> tuple[int, int]:
         if not self.budget.crowded:
@@ -356,9 +368,7 @@ class Spawner:
             for sock in self.listeners:
                 sock.setblocking(True)  # of a service that was nowait they are not
             descriptors = (first, first, error, *(sock.fileno() for sock in self.listeners))
-            return fork_exec(
-                self.path, self.argv, environment, descriptors, self.child_limits, self.service.kill_signal
-            )
+            return self.starter.start_instance(descriptors, environment)
 
         try:
             self._with_standard_error(id_, first, start, now)

@@ -58,8 +58,7 @@ class ServiceSettings:
 
     ``traits`` (of ``config.drafts``) say which keys mean something to it; ``builtin``, or ``forward``, a target to
     connect to, is what the acceptor itself serves.
-    ``user``, ``program`` and ``exec_path`` (empty: what ``program`` begins with) are words to show (log, status,
-    explain); no request can carry them back.
+    ``user``, ``program``, ``exec_path`` and ``handler`` are words to show; no request can carry them back.
     """
 
     name: str
@@ -77,6 +76,7 @@ class ServiceSettings:
     builtin: str = ""
     ident_user: str = ""
     forward: str = ""
+    handler: str = ""
     most_spawners: int = 1
 
 

@@ -15,7 +15,8 @@ taken over by an attacker is safe by itself, since it names a service that the a
   hops left. Whatever that listener hears the acceptor reads, and passes on as it likes; so it could have made up
   the same datagram without asking.
 
-A spawner may tell the master that it is ready, once, and why it ends, which ends it.
+A spawner may tell the master that it is ready, once, and why it ends, which ends it. That its handler cannot be
+imported switches off its own service, of which it is the only user.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from superd.wire.datagrams import Deliver, PeerSocket, PeerSocketWanted
+from superd.wire.handlers import HandlerFailed
 from superd.wire.messages import (
     MAX_BATCH,
     Connections,
@@ -129,6 +131,7 @@ TABLE: tuple[Row, ...] = (
     Row(29, Deliver, _A, _M, _SERVING, max_bytes=64 * KIB + 16, max_descriptors=1),
     Row(30, SpawnerReady, _S, _M, _STARTING),
     Row(31, SpawnerFailed, _S, _M, max_bytes=4 * KIB),
+    Row(33, HandlerFailed, _S, _M, _STARTING, max_bytes=16 * KIB),
     Row(32, Retire, _M, _S),
     Row(40, Hello, _A, _S),
     Row(41, Connections, _A, _S, max_bytes=4 * KIB, max_descriptors=MAX_BATCH),

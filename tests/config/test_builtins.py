@@ -20,10 +20,10 @@ _MUX = '[services.mux]\nlisten = ["tcp://*:1"]\nbuiltin = "tcpmux"\n'
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [
-        ('user = "nobody"', 'user = "nobody": only for exec; remove it'),
+        ('user = "nobody"', 'user = "nobody": only for exec and handler; remove it'),
         ('mode = "wait"', 'mode = "wait": only for exec; remove it'),
-        ("nice = 5", "nice = 5: only for exec; remove it"),
-        ("limit_nofile = 5", "limit_nofile = 5: only for exec; remove it"),
+        ("nice = 5", "nice = 5: only for exec and handler; remove it"),
+        ("limit_nofile = 5", "limit_nofile = 5: only for exec and handler; remove it"),
         ('exec = ["/bin/cat"]', 'builtin = "echo": exec says already what serves it; remove one of them'),
         ('ident_user = "x"', 'ident_user = "x": only for builtin = "ident"; remove it'),
         ('banner = "hello"', 'banner = "hello": not an absolute path; write a path that starts with /'),

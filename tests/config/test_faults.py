@@ -97,7 +97,7 @@ _UNIX = '[services.ftp]\nlisten = ["unix:///run/x"]\nexec = ["/usr/sbin/in.ftpd"
             'only_from = ["x"]',
             "only_from: unknown key; write [services.ftp.access] allow",
         ),
-        ('handler = "a:b"', "handler: not supported by this version; remove it"),
+        ('handler = "a:b"', 'handler = "a:b": exec says already what serves it; remove one of them'),
         ("proxy_protocol.send = 2", "proxy_protocol.send = 2: only for forward; remove it"),
         ("limits = 1", "limits = 1: not a table; write [services.ftp.limits]"),
         ("access = []", "access = []: not a table; write [services.ftp.access]"),

@@ -95,7 +95,10 @@ EXEC = 'exec = ["/bin/x"]\nuser = "nobody"'
             service("tcp://*:80", "tcp://db:80", 'builtin = "echo"'),
             'services.x.forward = "tcp://db:80": builtin says already what serves it; remove one of them',
         ),
-        (service("tcp://*:80", "tcp://db:80", "nice = 5"), "services.x.nice = 5: only for exec; remove it"),
+        (
+            service("tcp://*:80", "tcp://db:80", "nice = 5"),
+            "services.x.nice = 5: only for exec and handler; remove it",
+        ),
         (
             service("tcp://*:80", "tcp://db:80", f'{EXEC}\nmode = "wait"'),
             'services.x.mode = "wait": a backend is not given the listening socket; remove mode, or forward',

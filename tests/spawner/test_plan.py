@@ -13,9 +13,9 @@ from superd.spawner.plan import (
     base_environment,
     listen_environment,
     listen_names,
-    peer_environment,
 )
 from superd.wire.messages import Peer
+from superd.wire.peers import peer_environment
 
 FTP = Identity(104, 110, (110,), "ftp", "/srv/ftp", "/usr/sbin/nologin")
 

@@ -107,6 +107,7 @@ _FIELDS = {
     "PeerSocket": '[1, 0, ""]',
     "SpawnerReady": "[]",
     "SpawnerFailed": '["no such user"]',
+    "HandlerFailed": '[["Traceback (most recent call last):", "ValueError: no"]]',
     "Retire": "[]",
     "Hello": "[1]",
     "StartInstance": "[1, 0]",

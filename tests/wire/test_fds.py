@@ -245,9 +245,9 @@ def test_the_phase_of_a_link_decides_what_it_hears(links: tuple[Link, Link]) -> 
 
 
 def test_a_message_without_end_is_cut_short(ends: tuple[socket.socket, socket.socket]) -> None:
-    """A spawner may say 4 KiB to the master at the most: parts of more than that are not even collected."""
+    """A spawner may say 16 KiB to the master at the most: parts of more than that are not even collected."""
     link = Link(ends[0], Role.MASTER, Role.SPAWNER)
-    for _ in range(2):
+    for _ in range(5):
         ends[1].sendmsg([b"\1" + b"x" * 4000])
     with pytest.raises(WireError, match="too long"):
         list(link.receive())
