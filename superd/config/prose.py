@@ -286,6 +286,7 @@ that is written and does not exist, and services with different programs that ru
 attack each other.
 .Sh SEE ALSO
 .Xr hosts_access 5 ,
+.Xr superd-handler 7 ,
 .Xr systemd.time 7 ,
 .Xr superctl 8 ,
 .Xr superd 8
