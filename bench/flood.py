@@ -13,6 +13,7 @@ from flood_report import FloodResults, FloodSample, flood_table, save_flood
 from limited import BYSTANDER, LIMITED
 from measure import Load, Sample, load_command, run_load, run_rounds
 from peers import AbsentError, Peer, Site
+from plots import Panel, draw
 from programs import MissingError
 from report import AGAIN, progress
 from running import HIGH_PORTS, PRIVILEGED_PORTS, NotServingError, echoes, free_port, listens, serving
@@ -123,7 +124,9 @@ def measure_flood(name: str, arguments: argparse.Namespace) -> bool:
     titles = {row: peer.title for row, peer in rows.items()}
     results = FloodResults(name, seconds, reference, titles, by_clients, left_out, versions)
     print(flood_table(results))
-    save_flood(results, arguments.results / f"{arguments.name or name}.json")
+    path = arguments.results / f"{arguments.name or name}.json"
+    save_flood(results, path)
+    draw(name, _panels(results), path.with_suffix(".svg"))
     return not failed
 
 
@@ -142,3 +145,21 @@ def _startable(floods: Floods, chosen: Sequence[Peer]) -> tuple[list[Peer], dict
             left_out[peer.name] = str(reason)
             failed = True
     return peers, left_out, failed
+
+
+def _panels(results: FloodResults) -> list[Panel]:
+    """How long the other client waits in the flood, as many times as before it; none where nobody was served."""
+    return [
+        Panel(
+            f"{clients} clients flood: half of the other's connections took so many times as long",
+            {
+                results.titles[row]: [
+                    one.during.p50_us / one.idle.p50_us
+                    for one in own
+                    if one.during.p50_us and one.idle.p50_us
+                ]
+                for row, own in samples.items()
+            },
+        )
+        for clients, samples in results.samples.items()
+    ]

@@ -16,6 +16,7 @@ import psutil
 from attrs import frozen
 from measure import Load, Range, run_load, run_rounds
 from peers import AbsentError, Launch, Site
+from plots import Panel, draw
 from programs import MissingError
 from relays import RELAYS, Relay
 from report import progress
@@ -146,6 +147,8 @@ def measure_forward(name: str, arguments: argparse.Namespace) -> bool:
         arguments.results.mkdir(parents=True, exist_ok=True)
         path = arguments.results / f"{arguments.name or name}.json"
         path.write_text(json.dumps({"samples": found, "versions": place.packages.versions}, indent=1))
+        panels = [Panel(f"{one.title}, {one.unit}", found[one.title]) for one in (STREAM, SETUP, MEMORY)]
+        draw(name, panels, path.with_suffix(".svg"))
     return not left_out
 
 

@@ -6,6 +6,7 @@ set up as fast as its manual allows (no name lookups, no libwrap), with its own 
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -28,9 +29,10 @@ class Site:
     Args:
         directory: an empty folder of its own, readable by everyone.
         port: the TCP port of 127.0.0.1 it is to listen on.
-        programs: the compiled programs; ``programs.echo_once`` is the service.
+        programs: the compiled programs; ``programs.echo_once`` is the service unless another is named.
         packages: Debian's super-servers.
         python: the interpreter that runs superd.
+        service: the command of another service.
     """
 
     directory: Path
@@ -38,6 +40,12 @@ class Site:
     programs: Programs
     packages: Packages
     python: str = sys.executable
+    service: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The service: its program and arguments."""
+        return self.service or (str(self.programs.echo_once),)
 
     def write(self, name: str, text: str) -> str:
         """Writes a file into the peer's folder; returns its path."""
@@ -65,29 +73,37 @@ class AbsentError(Exception):
     """The peer is not on this machine; the text says why."""
 
 
-def superd(site: Site, log_format: str = "text", limits: str = "", serves: str = "") -> Launch:
+def superd(
+    site: Site,
+    log_format: str = "text",
+    limits: str = "",
+    serves: str = "",
+    log: str = "",
+    total: int | str = 4096,
+) -> Launch:
     service = f"""\
 [services.echo]
 listen = ["tcp://127.0.0.1:{site.port}"]
-{serves or f'exec = ["{site.programs.echo_once}"]'}
+{serves or f"exec = {json.dumps(site.command)}"}
 user = "{USER}:{GROUP}"
 {limits}"""
-    return superd_of(site, f'log_format = "{log_format}"', service)
+    settings = f'log_format = "{log_format}"\nmax_connections = {json.dumps(total)}'
+    return superd_of(site, settings, service, log)
 
 
-def superd_of(site: Site, settings: str, services: str) -> Launch:
-    """superd with a control socket and a log of its own.
+def superd_of(site: Site, settings: str, services: str, log: str = "") -> Launch:
+    """superd with a control socket and, unless another is named, a log of its own.
 
     Args:
         settings: more lines of ``[superd]``.
     """
-    own = f'[superd]\ncontrol = "{site.directory}/control.sock"\nlog = "{site.directory}/log"\n'
+    own = f'[superd]\ncontrol = "{site.directory}/control.sock"\nlog = "{log or f"{site.directory}/log"}"\n'
     config = site.write("superd.toml", f"{own}{settings}\n\n{services}")
     return Launch((site.python, "-m", "superd", "-f", config))
 
 
 def bare(site: Site) -> Launch:
-    return Launch((str(site.programs.bare), str(site.port), str(site.programs.echo_once)))
+    return Launch((str(site.programs.bare), str(site.port), *site.command))
 
 
 def accept_echo(site: Site) -> Launch:
@@ -100,7 +116,7 @@ def accept_close(site: Site) -> Launch:
 
 def tcpserver(site: Site, most: int = 100_000) -> Launch:
     options = f"-q -H -R -l0 -c {most} -b 1024 -u {NOBODY} -g {NOBODY} 127.0.0.1 {site.port}".split()
-    return debian(site, "ucspi-tcp", "usr/bin/tcpserver", *options, str(site.programs.echo_once))
+    return debian(site, "ucspi-tcp", "usr/bin/tcpserver", *options, *site.command)
 
 
 def xinetd(
@@ -111,11 +127,12 @@ def xinetd(
     per_source: str = "UNLIMITED",
     wrapper: tuple[str, ...] = (),
     program: tuple[str, ...] = (),
+    more: str = "",
 ) -> Launch:
     defaults = f"log_on_success = {log_on_success}\nlog_on_failure = {log_on_failure}"
-    server, *arguments = (*wrapper, *(program or (str(site.programs.echo_once),)))
+    server, *arguments = (*wrapper, *(program or site.command))
     service = f"server = {server}" + (f"\nserver_args = {' '.join(arguments)}" if arguments else "")
-    return xinetd_of(site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", service)
+    return xinetd_of(site, f"{defaults}\nper_source = {per_source}\ncps = {cps}", f"{service}\n{more}")
 
 
 def xinetd_of(site: Site, defaults: str, service: str) -> Launch:
@@ -155,7 +172,8 @@ group = {GROUP}
 
 def openbsd_inetd(site: Site, most: int = 1_000_000) -> Launch:
     service = f"127.0.0.1:{site.port} stream tcp nowait.{most} {USER}:{GROUP}"
-    config = site.write("inetd.conf", f"{service} {site.programs.echo_once} echo_once\n")
+    program, *arguments = site.command
+    config = site.write("inetd.conf", f"{service} {program} {' '.join((program, *arguments))}\n")
     inetd = debian(site, "openbsd-inetd", "usr/sbin/inetd", "-i", "-q", "1024", config)
     # It insists on /run/inetd.pid, which may be another inetd's: it sees a /run of its own.
     script = 'mount -t tmpfs superd-bench /run && exec "$@"'
@@ -167,7 +185,7 @@ def socket_activate(site: Site) -> Launch:
     if program is None:
         raise AbsentError("systemd-socket-activate is not installed (Debian: package systemd)")
     options = ("--inetd", "-a", "-l", f"127.0.0.1:{site.port}")
-    argv = (program, *options, str(site.programs.echo_once))
+    argv = (program, *options, *site.command)
     return Launch(argv, {"SYSTEMD_LOG_LEVEL": "err"}, uid=NOBODY)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 from measure import Range, run_rounds
+from plots import Panel, draw
 from report import progress, write_record
 
 WORKER = Path(__file__).resolve().parent / "decisions.py"
@@ -106,7 +107,10 @@ def measure_policy(name: str, arguments: argparse.Namespace) -> bool:
         "measurements": {row: asdict(one) for row, one in ALL.items()},
         "samples": {row: found[row] for row in ALL},
     }
-    write_record(record, arguments.results / f"{arguments.name or name}.json")
+    path = arguments.results / f"{arguments.name or name}.json"
+    write_record(record, path)
+    rates = {ALL[row].title: [float(one["rate"]) for one in found[row]] for row in DECISIONS}
+    draw(name, [Panel("decisions/s", rates)], path.with_suffix(".svg"))
     return arguments.scale != 1 or _is_met(found)
 
 

@@ -12,8 +12,8 @@ from attrs import fields, frozen
 
 SOURCES = Path(__file__).resolve().parent / "c"
 CFLAGS = ("-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread")
-STATIC = frozenset({"echo_once"})
-"""Programs without a dynamic linker: the one that is started for every connection."""
+STATIC = frozenset({"echo_once", "wake_once"})
+"""Programs without a dynamic linker: those that are services."""
 
 
 class MissingError(Exception):
@@ -30,6 +30,7 @@ class Programs:
     bare: Path
     load: Path
     stream: Path
+    wake_once: Path
 
 
 @frozen

@@ -16,9 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from attrs import frozen
+from cost import measure_cost
 from flood import measure_flood
 from forward import measure_forward
 from handlers import HANDLERS
+from held import measure_held
+from idle import measure_idle
 from limited import LIMITED
 from measure import Load
 from peers import PEERS
@@ -28,10 +31,14 @@ from relays import RELAYS
 from report import progress
 from sandboxed import SANDBOXED, WRAPPERS
 from speed import measure_speed
+from variants import LOGS, POLICIES
+from waking import WAKERS, measure_waking
 
 EX_FAILED, EX_NOPERM = 1, 77
 RESULTS = Path(__file__).resolve().parent / "results"
-TITLES = {peer.name: peer.title for peer in (*LIMITED, *SANDBOXED, *HANDLERS, *PEERS, *RELAYS)}
+_PEERS = (*LIMITED, *SANDBOXED, *HANDLERS, *LOGS, *POLICIES, *RELAYS, *WAKERS, *PEERS)
+TITLES = {peer.name: peer.title for peer in _PEERS}
+PYTHON = ("/usr/bin/python3", "-I", "-S", "-B", str(Path(__file__).resolve().parent / "echo.py"))
 
 
 @frozen
@@ -70,6 +77,31 @@ SCENARIOS = (
         "what a sandbox costs a connection: superd's profiles, and wrappers under xinetd",
         partial(measure_speed, Load(clients=8, connections=2000), among=SANDBOXED, packages=WRAPPERS),
     ),
+    Scenario(
+        "cat",
+        "eight clients at once into /bin/cat: what a service costs that is linked dynamically",
+        partial(measure_speed, Load(clients=8, connections=1000, options=("-e",)), service=("/bin/cat",)),
+    ),
+    Scenario(
+        "python",
+        "eight clients at once into eight lines of Python",
+        partial(measure_speed, Load(clients=8, connections=80, options=("-e",)), service=PYTHON),
+    ),
+    Scenario(
+        "log",
+        "the same super-server with its log and without",
+        partial(measure_speed, Load(clients=8, connections=2000), among=LOGS),
+    ),
+    Scenario(
+        "rules",
+        "the same super-server with access lists and limits and without",
+        partial(measure_speed, Load(clients=8, connections=2000), among=POLICIES),
+    ),
+    Scenario("wake", "wait mode over TCP: from a knock to the answer", partial(measure_waking, "tcp")),
+    Scenario("udp", "wait mode over UDP: from a datagram to the answer", partial(measure_waking, "udp")),
+    Scenario("idle", "1,000 services that nobody asks: memory, start, reload", measure_idle),
+    Scenario("held", "10,000 connections, each with a child that sleeps", measure_held),
+    Scenario("cost", "time on a processor that a connection costs each process", measure_cost),
     Scenario("forward", "relays: one stream, connections a second, memory of idle ones", measure_forward),
     Scenario("flood", "what a flood from one client costs the others", measure_flood),
     Scenario(

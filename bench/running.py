@@ -54,6 +54,7 @@ def echoes(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=READY_WITHIN_S) as client:
             client.sendall(MESSAGE)
+            client.shutdown(socket.SHUT_WR)  # some read to the end of the stream before they answer
             with client.makefile("rb") as stream:
                 return stream.read() == MESSAGE
     except OSError:  # refused, reset or too slow: not ready
@@ -69,8 +70,8 @@ def listens(port: int) -> bool:
 @contextmanager
 def serving(
     launch: Launch, port: int, output: Path, is_ready: Callable[[int], bool] = echoes
-) -> Iterator[None]:
-    """Runs a super-server while the block runs.
+) -> Iterator[int]:
+    """Runs a super-server while the block runs, which is given its pid.
 
     Args:
         launch: how to start it.
@@ -95,7 +96,7 @@ def serving(
         )
     try:
         _wait_until_ready(process, lambda: is_ready(port), output)
-        yield
+        yield process.pid
     finally:
         _end(process)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 from measure import Load, Sample, run_load, run_rounds
 from peers import CEILING, PEERS, AbsentError, Peer, Site
+from plots import Panel, draw
 from programs import MissingError, Packages, Programs
 from report import AGAIN, Results, progress, save, table
 from running import NotServingError, free_port, serving
@@ -49,6 +50,7 @@ def start_all(
     packages: Packages,
     python: str,
     stack: ExitStack,
+    service: tuple[str, ...] = (),
 ) -> Bench:
     """Starts every peer that can be had; the stack ends them."""
     ports: dict[str, int] = {}
@@ -57,7 +59,7 @@ def start_all(
     for peer in peers:
         folder = directory / peer.name
         folder.mkdir()
-        site = Site(folder, free_port(), programs, packages, python)
+        site = Site(folder, free_port(), programs, packages, python, service)
         try:
             stack.enter_context(serving(peer.launch(site), site.port, folder / "output"))
             ports[peer.name] = site.port
@@ -75,18 +77,26 @@ def measure_speed(
     arguments: argparse.Namespace,
     among: Sequence[Peer] = PEERS,
     packages: Sequence[str] = (),
+    service: tuple[str, ...] = (),
 ) -> bool:
     """Measures, prints and saves; returns whether everyone who is installed took part.
 
     Args:
         among: the peers that are measured, unless the command line names some of them.
         packages: wanted besides those of the peers.
+        service: what all of them start, unless the static program.
     """
     load = chosen_load(load, arguments)
     peers = tuple(peer for peer in among if not arguments.peer or peer.name in arguments.peer)
     with workplace(peers, arguments.cache, packages) as place, ExitStack() as stack:
         bench = start_all(
-            (*peers, CEILING), place.directory, place.programs, place.packages, arguments.python, stack
+            (*peers, CEILING),
+            place.directory,
+            place.programs,
+            place.packages,
+            arguments.python,
+            stack,
+            service,
         )
         serving_peers = [peer for peer in peers if peer.name in bench.ports]
         if CEILING.name not in bench.ports or not serving_peers:
@@ -100,5 +110,18 @@ def measure_speed(
     titles = {peer.name: peer.title for peer in serving_peers}
     results = Results(name, load, reference, titles, samples, bench.left_out, place.packages.versions)
     print(table(results))
-    save(results, arguments.results / f"{arguments.name or name}.json")
+    path = arguments.results / f"{arguments.name or name}.json"
+    save(results, path)
+    draw(name, _panels(results), path.with_suffix(".svg"))
     return not bench.failed
+
+
+def _panels(results: Results) -> list[Panel]:
+    rows = [(title, results.samples[name]) for name, title in results.titles.items()]
+    return [
+        Panel("connections/s", {title: [one.rate for one in own] for title, own in rows}),
+        Panel(
+            "half of them took less, ms", {title: [one.p50_us / 1e3 for one in own] for title, own in rows}
+        ),
+        Panel("99 of 100 took less, ms", {title: [one.p99_us / 1e3 for one in own] for title, own in rows}),
+    ]

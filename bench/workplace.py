@@ -6,11 +6,17 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from attrs import frozen
-from peers import Peer
 from programs import Packages, Programs, compile_programs, unpack_packages
-from relays import Relay
+
+
+class HasPackage(Protocol):
+    """Whoever may need a package of Debian's to be unpacked: a row of any table."""
+
+    @property
+    def package(self) -> str | None: ...
 
 
 @frozen
@@ -23,7 +29,7 @@ class Workplace:
 
 
 @contextmanager
-def workplace(peers: Iterable[Peer | Relay], cache: Path, wanted: Iterable[str] = ()) -> Iterator[Workplace]:
+def workplace(peers: Iterable[HasPackage], cache: Path, wanted: Iterable[str] = ()) -> Iterator[Workplace]:
     """A folder for the block, with the programs compiled and the peers' packages unpacked.
 
     Args:

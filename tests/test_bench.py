@@ -24,9 +24,23 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_list_names_the_scenarios_and_peers() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
-    scenarios = ("nowait", "latency", "sandbox", "flood", "policy", "forward", "handler")
+    scenarios = (
+        "nowait",
+        "latency",
+        "sandbox",
+        "flood",
+        "policy",
+        "forward",
+        "cat",
+        "python",
+        "log",
+        "rules",
+    )
+    others = ("wake", "udp", "idle", "held", "cost", "handler")
     peers = ("superd", "haproxy", "xinetd", "xinetd-bwrap", "xinetd-cps", "tcpserver")
-    for words in (*(f"scenario {name}:" for name in scenarios), *(f"peer {name}:" for name in peers)):
+    for words in (f"scenario {name}:" for name in (*scenarios, *others)):
+        assert words in done.stdout
+    for words in (f"peer {name}:" for name in peers):
         assert words in done.stdout
 
 
@@ -83,3 +97,45 @@ def test_a_peer_that_does_not_start_is_named_and_fails_the_run(tmp_path: Path) -
     done = bench(*arguments, "--python", "/bin/false", "--results", str(tmp_path))
     assert done.returncode == 1
     assert "left out: superd: ended with 1" in done.stdout
+
+
+def figures(path: Path) -> dict[str, dict[str, list[float]]]:
+    """Title of each figure to the samples of each row."""
+    return {one["title"]: one["samples"] for one in json.loads(path.read_text())["figures"]}
+
+
+@pytest.mark.live
+@needs_root_and_gcc
+@pytest.mark.parametrize(
+    ("scenario", "size", "titles"),
+    [
+        ("wake", (), {"first knock", "a later knock"}),
+        ("udp", (), {"first knock", "a later knock"}),
+        ("held", ("--connections", "20"), {"connections held"}),
+        ("idle", ("--connections", "5"), {"reload, nothing changed", "memory of a further service"}),
+        ("cost", ("--connections", "40"), {"time on a processor a connection, acceptor"}),
+    ],
+)
+def test_a_small_run_of_each_other_scenario_ends_in_figures_and_a_plot(
+    scenario: str, size: tuple[str, ...], titles: set[str], tmp_path: Path
+) -> None:
+    one = ("--scenario", scenario, "--peer", "superd", "--rounds", "1", "--results", str(tmp_path))
+    done = bench(*one, *size)
+    assert done.returncode == 0, done.stderr
+    found = figures(tmp_path / f"{scenario}.json")
+    for title in titles:
+        (value,) = found[title]["superd"]
+        assert title == "memory of a further service" or value > 0
+        assert title in done.stdout
+    assert (tmp_path / f"{scenario}.svg").stat().st_size > 1000
+
+
+@pytest.mark.live
+@needs_root_and_gcc
+@pytest.mark.parametrize("scenario", ["cat", "python", "log", "rules"])
+def test_every_program_is_served_and_counted(scenario: str, tmp_path: Path) -> None:
+    size = ("--rounds", "1", "--connections", "16", "--clients", "2")
+    done = bench("--scenario", scenario, "--peer", "superd", *size, "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (sample,) = json.loads((tmp_path / f"{scenario}.json").read_text())["samples"]["superd"]
+    assert (sample["connections"], sample["errors"]) == (16, 0)

@@ -1,5 +1,5 @@
 /*
- * bare PORT PROGRAM: accept, vfork, exec, waitpid and nothing else.
+ * bare PORT PROGRAM [ARGUMENT...]: accept, vfork, exec, waitpid and nothing else.
  *
  * The floor that no super-server with a process a connection can go below: no configuration, limit,
  * log or environment. Root is dropped once, at the start. Children are reaped after each start, not in
@@ -41,8 +41,8 @@ static void serve(int connection, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
-        errx(64, "usage: bare PORT PROGRAM");
+    if (argc < 3)
+        errx(64, "usage: bare PORT PROGRAM [ARGUMENT...]");
     int listener = listen_on(argv[1]);
 
     become_nobody();

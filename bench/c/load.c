@@ -1,5 +1,5 @@
 /*
- * load [-s SOURCE] [-p PAUSE_MS] [-t TIMEOUT_MS] [-a] PORT CLIENTS CONNECTIONS SECONDS: the load generator.
+ * load [-s SOURCE] [-p PAUSE_MS] [-t TIMEOUT_MS] [-a] [-e] PORT CLIENTS CONNECTIONS SECONDS: the load generator.
  *
  * CLIENTS threads each connect to 127.0.0.1:PORT, send six bytes, read the echo up to the end of the
  * stream and close, over and over, until CONNECTIONS are done or SECONDS have passed (0: no such bound).
@@ -7,7 +7,7 @@
  * the child. Every echo is compared.
  *
  * -s: the clients' address, one of 127.0.0.0/8. -p: a rest after each connection. -t: patience, five seconds
- * unless given.
+ * unless given. -e: end the stream after the six bytes, for a service that reads to its end.
  *
  * A connection ends in one of four ways: served; refused (not accepted, or closed or reset without a byte);
  * unanswered (no answer in time); or it is an error, which is any other end. Refused and unanswered are
@@ -42,7 +42,7 @@ enum { MESSAGE_BYTES = sizeof MESSAGE - 1 };
 
 static struct sockaddr_in server, source;
 static long wanted, pause_ms, patience_ms = 5 * MS_PER_S;
-static bool any_answer;
+static bool any_answer, ends_stream;
 static uint64_t deadline_ns;
 static uint32_t *latencies_us;
 static atomic_long started, served, refused, unanswered, errors;
@@ -107,6 +107,8 @@ static bool converse(int client)
         return failed("connect"), false;
     if (send(client, MESSAGE, MESSAGE_BYTES, MSG_NOSIGNAL) != MESSAGE_BYTES)
         return failed("send"), false;
+    if (ends_stream && shutdown(client, SHUT_WR) < 0)
+        return failed("shutdown"), false;
     while ((got = recv(client, answer + have, sizeof answer - have, 0)) > 0)
         have += (size_t)got;
     if (got == 0 && have == 0)
@@ -180,10 +182,13 @@ static void read_options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "as:p:t:")) != -1)
+    while ((option = getopt(argc, argv, "aes:p:t:")) != -1)
         switch (option) {
         case 'a':
             any_answer = true;
+            break;
+        case 'e':
+            ends_stream = true;
             break;
         case 's':
             source.sin_family = AF_INET;
@@ -200,7 +205,7 @@ static void read_options(int argc, char **argv)
             exit(64);
         }
     if (argc - optind != 4)
-        errx(64, "usage: load [-s SOURCE] [-p PAUSE_MS] [-t TIMEOUT_MS] [-a] PORT CLIENTS CONNECTIONS SECONDS");
+        errx(64, "usage: load [-s SOURCE] [-p PAUSE_MS] [-t TIMEOUT_MS] [-a] [-e] PORT CLIENTS CONNECTIONS SECONDS");
 }
 
 int main(int argc, char **argv)

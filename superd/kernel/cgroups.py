@@ -13,54 +13,61 @@ from superd.config.sandbox import UNLIMITED, Sandbox
 
 _CONTROLLERS = {"memory_max": "memory", "tasks_max": "pids", "cpu_quota": "cpu"}
 _OWN = "superd"
+_NO_LIMIT = "max"
 _PERIOD_US = 100_000  # of cpu.max, as systemd has it
 
 
-def problem(sandbox: Sandbox) -> str:
-    """Why a sandbox's limits cannot be had here; empty when they can. Makes ready what they need.
+def problem(sandbox: Sandbox, base: str) -> str:
+    """Why a sandbox's limits cannot be had here; empty when they can. Changes nothing.
 
     Args:
         sandbox: the effective one.
+        base: superd's group (``own_group``).
     """
-    wanted = {_CONTROLLERS[key] for key in _CONTROLLERS if getattr(sandbox, key) != UNLIMITED}
+    if not base:
+        return "no control group of version 2 is mounted"
     try:
-        base = _base()
-        if not base:
-            return "no control group of version 2 is mounted"
-        missing = wanted - set(_read(base, "cgroup.controllers").split())
-        if missing:
-            return f"the control group {base} has no controller {' '.join(sorted(missing))}"
-        if wanted - set(_read(base, "cgroup.subtree_control").split()):
-            _move_out(base)
-            _write(base, "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(wanted)))
+        missing = _wanted(sandbox) - set(_read(base, "cgroup.controllers").split())
     except OSError as error:
-        return f"the control group cannot be written ({error.strerror})"
-    return ""
+        return f"the control group {base} cannot be read ({error.strerror})"
+    if missing:
+        return f"the control group {base} has no controller {' '.join(sorted(missing))}"
+    return "" if os.access(base, os.W_OK) else f"the control group {base} cannot be written"
 
 
-def enter(service: str, sandbox: Sandbox) -> None:
+def enter(service: str, sandbox: Sandbox, base: str) -> None:
     """Have this process, and all that it starts, counted in a service's group, under its limits.
 
     Raises OSError: the group cannot be made or written.
     """
-    folder = os.path.join(_base(), f"service-{service}")
+    lacking = _wanted(sandbox) - set(_read(base, "cgroup.subtree_control").split())
+    if lacking:
+        _move_out(base)
+        _write(base, "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(lacking)))
+    folder = os.path.join(base, f"service-{service}")
     os.makedirs(folder, exist_ok=True)
     for name, value in limits(sandbox):
-        _write(folder, name, value)
+        if value != _NO_LIMIT or os.path.exists(os.path.join(folder, name)):  # an earlier one may be there
+            _write(folder, name, value)
     _write(folder, "cgroup.procs", "0")
 
 
+def _wanted(sandbox: Sandbox) -> set[str]:
+    """The controllers that its limits take."""
+    return {name for key, name in _CONTROLLERS.items() if getattr(sandbox, key) != UNLIMITED}
+
+
 def limits(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
-    """The files of a group, and what is written to them. All: an earlier limit may be lifted."""
+    """The files of a group, and what is written to them."""
     for key, name in (("memory_max", "memory.max"), ("tasks_max", "pids.max")):
         value = getattr(sandbox, key)
-        if value != UNLIMITED:
-            yield name, str(value)
-    if sandbox.cpu_quota is not None and sandbox.cpu_quota != UNLIMITED:
-        yield "cpu.max", f"{sandbox.cpu_quota * _PERIOD_US // 100} {_PERIOD_US}"
+        yield name, _NO_LIMIT if value == UNLIMITED else str(value)
+    quota = sandbox.cpu_quota or UNLIMITED
+    share = _NO_LIMIT if quota == UNLIMITED else f"{quota * _PERIOD_US // 100} {_PERIOD_US}"
+    yield "cpu.max", share
 
 
-def _base() -> str:
+def own_group() -> str:
     """The group that superd was started in, as a folder; empty where there is none."""
     with open("/proc/self/mountinfo", "rb") as lines:
         rows = [line.split() for line in lines]

@@ -23,11 +23,9 @@ def roots(config: Config) -> frozenset[str]:
     """Names of the services whose programs run as root."""
     if os.geteuid() != 0:
         return frozenset()
-    return frozenset(
-        service.name
-        for service in config.services.values()
-        if service.has_children and _is_root(service.user)
-    )
+    services = [service for service in config.services.values() if service.has_children]
+    users = {user for user in {service.user for service in services} if _is_root(user)}
+    return frozenset(service.name for service in services if service.user in users)
 
 
 def _is_root(user: str) -> bool:

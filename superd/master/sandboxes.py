@@ -27,14 +27,18 @@ def sandbox_faults(service: Service, root: bool) -> list[Fault]:
 
 
 def lacking_features(service: Service, sandbox: Sandbox) -> frozenset[Feature]:
-    """The optional features that are not there."""
-    return frozenset(feature for feature in service.sandbox.optional if _reason(feature, sandbox))
+    """The optional features that it would have, and that are not there."""
+    return frozenset(
+        feature
+        for feature in features(sandbox, root=False)
+        if feature in service.sandbox.optional and _reason(feature, sandbox)
+    )
 
 
 def _reason(feature: Feature, sandbox: Sandbox) -> str:
     reason = lacks(feature)
     if not reason and feature is Feature.CGROUP:
-        return cgroups.problem(sandbox)
+        return cgroups.problem(sandbox, cgroups.own_group())
     names_ports = (sandbox.tcp_bind_ports, sandbox.tcp_connect_ports) != (ANY_PORT, ANY_PORT)
     if not reason and feature is Feature.LANDLOCK and names_ports and landlock.abi() < landlock.NET_ABI:
         return f"Landlock of this kernel knows no ports (ABI {landlock.abi()}; kernel 6.7 has {landlock.NET_ABI})"

@@ -21,8 +21,8 @@ PRELUDE = """
 inetd() { "$PYTHON" -m superd.cli.inetd "$@"; }
 xinetd() { "$PYTHON" -m superd.cli.xinetd "$@"; }
 heard() { nc -N "$1" "$2" </dev/null; }
-until_gone() { timeout 30 sh -c "while kill -0 $1 2>/dev/null; do sleep 0.05; done"; }
-until_heard() { timeout 30 sh -c "until nc -N $1 $2 </dev/null >/dev/null 2>&1; do sleep 0.05; done"; }
+until_gone() { timeout "$PATIENCE" sh -c "while kill -0 $1 2>/dev/null; do sleep 0.05; done"; }
+until_heard() { timeout "$PATIENCE" sh -c "until nc -N $1 $2 </dev/null >/dev/null 2>&1; do sleep 0.05; done"; }
 """
 
 GNU = """
@@ -121,9 +121,9 @@ until_heard ::1 2323
 heard 127.0.0.1 2323
 heard ::1 2323
 kill -USR1 "$(cat pid)"
-timeout 30 sh -c 'until grep -q "state service=greet" log; do sleep 0.05; done'
+timeout "$PATIENCE" sh -c 'until grep -q "state service=greet" log; do sleep 0.05; done'
 kill -ABRT "$(cat pid)"
-timeout 30 sh -c 'until grep -o "no tables of .* to check" log; do sleep 0.05; done'
+timeout "$PATIENCE" sh -c 'until grep -o "no tables of .* to check" log; do sleep 0.05; done'
 heard 127.0.0.1 2323
 pid=$(cat pid)
 kill -QUIT "$pid"
@@ -137,12 +137,17 @@ def told(folder: Path, script: str) -> list[str]:
     done = subprocess.run(
         ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", OWN_PLACE, "sh", file],
         cwd=folder,
-        env={**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(ROOT),
+            "PATIENCE": str(PATIENCE_S),
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
-        timeout=2 * PATIENCE_S,
+        timeout=4 * PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -169,7 +169,9 @@ def test_signals_that_a_module_takes_make_nobody_deaf(tmp_path: Path) -> None:
 
 
 def test_a_program_that_a_module_starts_has_no_link(tmp_path: Path) -> None:
-    code = "import os\nos.system('ls -l /proc/self/fd > seen')\ndef serve(c): c.writer.write(open('seen', 'rb').read())\n"
+    code = (
+        "os.system('ls -l /proc/self/fd > seen')\ndef serve(c): c.writer.write(open('seen', 'rb').read())\n"
+    )
     with caller(tmp_path, f"import os\nos.chdir({str(tmp_path)!r})\n{code}") as one:
         _, client, log = call(one)
         seen, _ = rest(client, log)
