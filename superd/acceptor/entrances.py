@@ -97,7 +97,7 @@ class Entrances:
         self._idle.follow(service)
 
     def _can_take(self, service: Service) -> bool:
-        if service.unready:
+        if service.unready or service.unheard:
             return False
         if service.is_nowait:
             return self._dispatch.room(service) > 0 and self._has_room(service)

@@ -294,6 +294,7 @@ class Acceptor:
 
     def _serve(self, _: Serve, __: list[int]) -> None:
         self.serving = True
+        self.spawners.taking_over = False
         for service in self.services.values():
             self._look_again(service)
 

@@ -134,6 +134,8 @@ class Service:
         retry: what it waits for after a failure: not polled until then.
         trouble: what that failure was.
         engine: decides who is admitted.
+        unheard: spawners that an earlier acceptor left and that have yet to say whom they serve: until then nobody's
+            connections are counted right.
         unready: why nobody can be judged yet (its names are being looked up); empty: nothing is in the way.
         pressed: how often of late its spawner was behind when it answered; negative after one could not be had.
         crowded: what its engine waits for while it leaves excess to the kernel.
@@ -163,6 +165,7 @@ class Service:
     retired: bool = False
     fault: str = ""
     unready: str = ""
+    unheard: set[int] = field(factory=set)
     crowded: Timer | None = None
     pressed: int = 0
     banner_denied: bytes = b""

@@ -41,12 +41,15 @@ class Spawners:
         self._requests = requests
         self._alive: dict[tuple[int, int], tuple[Service, SpawnerLink]] = {}
         self._some = trio.Event()
+        self.taking_over = True  # what comes up was an earlier acceptor's
 
     def up(self, service: Service, news: SpawnerUp, link: Link) -> None:
         """A spawner was born, or this acceptor was: say hello, and hear what it knows."""
         spawner = SpawnerLink(news.spawner, news.pid, link, news.retiring, idle_since=trio.current_time())
         service.spawners[spawner.number] = spawner
         service.asked_for_spawner = False
+        if self.taking_over:
+            service.unheard.add(spawner.number)
         self._alive[service.id, spawner.number] = service, spawner
         self._some.set()
         self._poller.watch(link.fileno(), lambda: self._heard(service, spawner))
@@ -59,6 +62,7 @@ class Spawners:
             return None
         self._heard(service, spawner, sys.maxsize)
         del service.spawners[number]
+        service.unheard.discard(number)
         self._alive.pop((service.id, number), None)
         self._poller.forget(spawner.link.fileno())
         spawner.link.close()
@@ -97,6 +101,7 @@ class Spawners:
                 spawner.ponged = number
             case Told():
                 spawner.told = True
+                service.unheard.discard(spawner.number)
                 self._requests.told(service, spawner)
 
     def _say(self, spawner: SpawnerLink, message: object) -> None:

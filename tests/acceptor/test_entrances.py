@@ -111,3 +111,15 @@ async def test_a_service_that_is_gone_is_not_looked_at_again() -> None:
         at.entrances.poll(at.service)
         await trio.sleep(10)
         assert len(at.shop.timers) == 0
+
+
+@clocked
+async def test_nobody_is_taken_before_an_earlier_acceptors_spawners_have_said_whom_they_serve() -> None:
+    """Else those that they serve, and that ended meanwhile, would be counted against who comes now."""
+    async with porch(Limits()) as one:
+        one.service.unheard = {5}
+        one.entrances.poll(one.service)
+        assert not one.listener.polled
+        one.service.unheard.discard(5)
+        one.entrances.poll(one.service)
+        assert one.listener.polled

@@ -30,12 +30,14 @@ async def test_a_connection_that_was_never_started_counts_no_more_when_its_spawn
             nursery.start_soon(shop.poller.run, lambda: None)
             ours, theirs = pair()
             spawners.up(shop.service, SpawnerUp(1, 5, 4711, False), Link(ours, Role.ACCEPTOR, Role.SPAWNER))
+            assert shop.service.unheard == {5}
             there = Link(theirs, Role.SPAWNER, Role.ACCEPTOR)
             for message in (Welcome(2), Known(((1, A),)), Told(), Known(((2, A),))):
                 there.post(message)
             with trio.fail_after(5):
                 while len(shop.service.children) < 2:
                     await trio.sleep(0.01)
+            assert not shop.service.unheard
             assert shop.service.engine.open == 2
             spawner = spawners.down(shop.service, 5)
             nursery.cancel_scope.cancel()
@@ -58,3 +60,21 @@ async def test_a_child_whose_spawner_died_unnoticed_can_be_ended() -> None:
         child = shop.service.children[1] = Child(1, "192.0.2.1", 1, pid=4712, spawner=5)
         children.end(shop.service, child, Outcome.TIMED_OUT)
         assert child.ending == "timed-out"
+
+
+@clocked
+async def test_only_what_an_earlier_acceptor_left_is_to_be_heard_before_others_are_taken() -> None:
+    with Workshop() as shop:
+        children = Children(shop.log, shop.timers, shop.dispatch, lambda *_: None, lambda _: None)
+        spawners = Spawners(2, shop.poller, children, Requests(*3 * [lambda *_: None]))
+        ends = [pair(), pair()]
+        for number, (ours, _) in enumerate(ends):
+            spawners.up(
+                shop.service, SpawnerUp(1, number, 4711, False), Link(ours, Role.ACCEPTOR, Role.SPAWNER)
+            )
+            spawners.taking_over = False
+        assert shop.service.unheard == {0}
+        spawners.down(shop.service, 0)
+        assert not shop.service.unheard
+        for _, theirs in ends:
+            theirs.close()
