@@ -17,12 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "superd"
 
 LAYERS = (
-    ("errors", "units"),
+    ("errors", "units", "bind"),
     (
         "config",
         "policy",
         "wire.messages",
         "wire.datagrams",
+        "wire.grants",
         "wire.policies",
         "wire.table",
         "wire.codec",
@@ -30,14 +31,26 @@ LAYERS = (
         "wire.peers",
     ),
     ("kernel", "log", "wire.fds", "handler"),
-    ("master", "acceptor", "spawner"),
+    ("master", "acceptor", "spawner", "broker", "supervise"),
     ("cli", "testing", "__main__"),
 )
 """Imports point to the left only; within a layer they are free but for the roles."""
 
 ROLES = LAYERS[3]
 
-ROOT_PARTS = ("config", "policy", "kernel", "wire", "master", "spawner", "handler", "units", "log", "errors")
+ROOT_PARTS = (
+    "config",
+    "policy",
+    "kernel",
+    "wire",
+    "master",
+    "spawner",
+    "broker",
+    "handler",
+    "units",
+    "log",
+    "errors",
+)
 """What root processes load: the standard library and attrs, nothing else."""
 
 OF_ASYNC_HANDLERS = "handler.concurrent"
@@ -146,7 +159,7 @@ def test_root_code_names_no_third_party_package_but_attrs(name: str, path: Path)
     assert roots <= sys.stdlib_module_names | {"superd", "attrs"}
 
 
-@pytest.mark.parametrize("role", ["master", "spawner"])
+@pytest.mark.parametrize("role", ["master", "spawner", "broker"])
 def test_root_processes_load_no_third_party_package_but_attrs(role: str) -> None:
     names = [f"superd.{name}" for name, _ in modules() if is_within(name, role)]
     program = (

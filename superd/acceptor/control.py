@@ -6,11 +6,8 @@ the peer says.
 
 from __future__ import annotations
 
-import array
-import errno
 import json
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
@@ -20,15 +17,12 @@ import trio
 from attrs import Factory, define, field, frozen
 
 from superd.config.places import MAX_REQUEST_BYTES
+from superd.kernel.peers import credentials
 
 REQUEST_S = 10.0
 STRANGER_S = 0.1
 """For who may nothing: enough for superctl, which says all at once, and too little to be in others' way."""
 MAX_CLIENTS = 32
-
-_SO_PEERGROUPS = 59  # include/uapi/asm-generic/socket.h, since Linux 4.13
-_MAX_GROUPS_BYTES = 1024  # what Python's getsockopt takes: 256 groups; of more, the primary one alone counts
-_UCRED = struct.Struct("iII")
 
 Answer = dict[str, Any]
 
@@ -61,18 +55,6 @@ class Command:
 
     right: Right
     answer: Callable[[Mapping[str, Any]], Awaitable[Answer]]
-
-
-def credentials(sock: Any) -> tuple[int, frozenset[int]]:
-    """Uid and all groups of the peer, as the kernel noted them when it connected."""
-    _, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    groups = array.array("I")
-    try:
-        groups.frombytes(sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MAX_GROUPS_BYTES))
-    except OSError as error:
-        if error.errno != errno.ERANGE:
-            raise
-    return uid, frozenset((gid, *groups))
 
 
 @define
@@ -117,7 +99,8 @@ class Control:
     async def _converse(self, peer: trio.socket.SocketType, clients: trio.Semaphore) -> None:
         try:
             with peer:
-                await self._answer(trio.SocketStream(peer), *credentials(peer))
+                _, uid, gids = credentials(peer)
+                await self._answer(trio.SocketStream(peer), uid, gids)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             return  # the client left
         finally:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from superd import __version__
 from superd.cli import superd, terminal
 from superd.cli.explain import explain
+from superd.cli.grants import add_grants, run_grants
 from superd.cli.importing import add_import, run_import
 from superd.cli.limits import bans_text, limits_text, who_may_text
 from superd.cli.overrides import save_overrides
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     told = command("explain", "a service in plain words")
     told.add_argument("service", metavar="SERVICE")
     _add_policy_commands(command)
+    add_grants(command)
     add_replay(command)
     add_import(command)
     add_security(command)
@@ -111,6 +113,8 @@ def _run(argv: list[str] | None) -> int:
         return superd.main(["-f", options.file, "--check", *(["--no-system"] if options.no_system else [])])
     if options.command == "replay":
         return replay(options)
+    if options.command == "grants":
+        return run_grants(options)
     if options.command == "import":
         return run_import(options)
     if options.command == "security":

@@ -22,6 +22,7 @@ from superd.kernel import linux
 from superd.kernel.identity import IdentityError
 from superd.kernel.privileges import PrivilegeError
 from superd.master.births import BirthError
+from superd.master.grants import look_up
 from superd.master.main import STEERING, Master
 from superd.master.outside import inspect_settings
 from superd.master.preflight import inspect
@@ -107,6 +108,7 @@ def _check(file: str, *, system: bool) -> int:
     if system:
         uid, faults = inspect_settings(config.settings, main)
         faults += _lacking(config.services.values(), uid)
+        faults += look_up(config.grants)[1]
         if faults:
             raise ConfigError(faults)
     count = len(config.services)

@@ -6,7 +6,7 @@ Every check is a generator of faults over drafts, so that one faulty key does no
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from superd.config.drafts import Draft, Layer, build_table
 from superd.config.findings import Place
@@ -152,17 +152,17 @@ def _repeated_listens(draft: Draft) -> Iterator[Fault]:
         claimed.update(dict.fromkeys(claims, listen))
 
 
-def check_together(drafts: Iterable[Draft], control: str) -> Iterator[Fault]:
+def check_together(drafts: Iterable[Draft], own_sockets: Mapping[str, str]) -> Iterator[Fault]:
     """Two enabled services that want the same address and port, or the same path; or superd's own.
 
     Args:
-        control: the path of the control socket.
+        own_sockets: the paths of superd's own sockets, by their keys of ``[superd]``.
     """
     claimed: dict[Claim, Draft] = {}
     for draft in drafts:
         if draft.values.get("enabled") is False:
             continue
-        yield from _control_listens(draft, control)
+        yield from _own_listens(draft, own_sockets)
         device = draft.socket.get("bind_to_device")
         for listen in draft.listens:
             claims, sought = _claims(listen, device)
@@ -174,11 +174,12 @@ def check_together(drafts: Iterable[Draft], control: str) -> Iterator[Fault]:
                 claimed.setdefault(claim, draft)
 
 
-def _control_listens(draft: Draft, control: str) -> Iterator[Fault]:
+def _own_listens(draft: Draft, own_sockets: Mapping[str, str]) -> Iterator[Fault]:
     for listen in draft.listens:
-        if listen.path and os.path.normpath(listen.path) == os.path.normpath(control):
-            problem, remedy = f'superd.control = "{control}" is there', "use another path for one of them"
-            yield draft.place_of("listen").fault("listen", problem, remedy, listen.text)
+        for key, path in own_sockets.items():
+            if listen.path and os.path.normpath(listen.path) == os.path.normpath(path):
+                problem, remedy = f'superd.{key} = "{path}" is there', "use another path for one of them"
+                yield draft.place_of("listen").fault("listen", problem, remedy, listen.text)
 
 
 def _may_share(draft: Draft, other: Draft, listen: Listen) -> bool:
@@ -203,10 +204,8 @@ def _clash(draft: Draft, rival: Draft, listen: Listen) -> Fault:
     return draft.place_of("listen").fault("listen", problem, remedy, listen.text)
 
 
-def warnings(main_file: str, services: Collection[Service], drafts: Collection[Draft]) -> Iterator[Fault]:
+def warnings(services: Collection[Service], drafts: Collection[Draft]) -> Iterator[Fault]:
     """What is allowed, but probably not meant."""
-    if not services:
-        yield Fault(main_file, "", "no services", "write [services.NAME]")
     yield from server_warnings(services, drafts)
     by_user: dict[str, list[Draft]] = {}
     for draft, service in zip(drafts, services, strict=True):

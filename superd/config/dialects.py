@@ -10,6 +10,7 @@ import difflib
 import re
 
 from superd.config.schema import KEYS, LATER, NESTED, SERVICE, TABLES
+from superd.config.schema_grants import GRANT
 
 _EXEC = 'exec = ["/path/of/program", "argument"]'
 _TCP = 'listen = ["tcp://*:PORT"]'
@@ -119,7 +120,7 @@ def qualified(table: str, name: str) -> str:
     return name if table == SERVICE else f"{table}.{name}"
 
 
-_OWN = {_squeeze(key.name): qualified(key.table, key.name) for key in reversed(KEYS)}
+_OWN = {_squeeze(key.name): qualified(key.table, key.name) for key in reversed(KEYS) if key.table != GRANT}
 _OWN.update(
     {
         _squeeze(name): qualified("superd", name)
@@ -131,6 +132,7 @@ _OWN.update(
     {
         _squeeze(option): qualified(key.table, key.name)
         for key in KEYS
+        if key.table != GRANT
         for option in _SOCKET_OPTION.findall(key.meaning)
     }
 )
@@ -146,7 +148,7 @@ def advise(table: str, name: str, path: str) -> tuple[str, str]:
     """
     if name in LATER[table]:
         return "not supported by this version", "remove it"
-    target = meant(table, name)
+    target = meant(table, name) if table != GRANT else ""  # no other super-server has grants
     if target:
         return "unknown key", _remedy(target, table, path)
     tables = {nested: f"[{path}.{nested}]" for nested in _NESTED} if table == SERVICE else {}

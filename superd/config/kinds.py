@@ -70,7 +70,8 @@ def line_of(value: object) -> str:
     return text
 
 
-def _path(value: object) -> str:
+def path_of(value: object) -> str:
+    """An absolute path."""
     text = line_of(value)
     if not text.startswith("/"):
         raise reject("not an absolute path", "write a path that starts with /")
@@ -80,7 +81,7 @@ def _path(value: object) -> str:
 
 
 def _socket_path(value: object) -> str:
-    text = _path(value)
+    text = path_of(value)
     if len(text.encode()) > MAX_UNIX_PATH:
         raise reject("too long", f"use at most {MAX_UNIX_PATH} bytes")
     return text
@@ -183,7 +184,7 @@ def _or(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _account(value: object, remedy: str = "write a name or a number") -> str:
+def account_of(value: object, remedy: str = "write a name or a number") -> str:
     """A user's or group's name, or a number as text. Whether it exists is found out elsewhere."""
     text = text_of(value)
     if not _ACCOUNT.fullmatch(text) or not text.isprintable():
@@ -195,9 +196,9 @@ def _account(value: object, remedy: str = "write a name or a number") -> str:
 
 def _user(value: object) -> str:
     user, colon, group = text_of(value).partition(":")
-    _account(user, 'write "user" or "user:group"')
+    account_of(user, 'write "user" or "user:group"')
     if colon:
-        _account(group, 'write "user" or "user:group"')
+        account_of(group, 'write "user" or "user:group"')
     return text_of(value)
 
 
@@ -278,7 +279,7 @@ def _handler(value: object) -> Handler:
         return Handler(source, function)
     if not source.endswith(".py"):
         raise reject("not a file of Python's", 'write "/path/file.py:function"')
-    return Handler(_path(source), function)
+    return Handler(path_of(source), function)
 
 
 def _listen_items(value: object) -> tuple[object, ...]:
@@ -328,15 +329,15 @@ def _log(value: object) -> str:
     if value in ("journal", "stderr", "syslog"):
         return str(value)
     try:
-        return _path(value)
+        return path_of(value)
     except RejectedError:
         raise reject("nowhere to log to", 'write "journal", "stderr", "syslog" or an absolute path') from None
 
 
 BOOLEAN = Kind("true or false", _boolean)
-PATH = Kind("absolute path", _path)
+PATH = Kind("absolute path", path_of)
 SOCKET_PATH = Kind("absolute path", _socket_path)
-ACCOUNT = Kind("name or number", _account)
+ACCOUNT = Kind("name or number", account_of)
 USER = Kind('"user" or "user:group"', _user)
 ARGV = Kind("list of strings", _argv)
 LISTEN = Kind("list of addresses", _listen_items)
@@ -344,7 +345,7 @@ TARGET = Kind("address", line_of)
 HANDLER = Kind('"module:function" or "/path/file.py:function"', _handler)
 ENVIRONMENT = Kind("table of strings", _environment, secret=True)
 SPAWNERS = Kind(f'"auto" or 1 to {MOST_SPAWNERS}', _spawners)
-ACCOUNTS = strings(_account, "names or numbers")
+ACCOUNTS = strings(account_of, "names or numbers")
 VARIABLES = strings(_variable, "names")
 GLOBS = strings(line_of, "paths and globs")
 SIGNAL = Kind("signal", _signal_name)

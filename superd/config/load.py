@@ -29,6 +29,7 @@ from superd.config.drafts import Draft, Layer, build, merge, parse_layer, parse_
 from superd.config.files import decoded, parse_toml, read_stream, read_trusted, read_trusted_bytes
 from superd.config.findings import Place, RejectedError, toml_key
 from superd.config.forward_checks import check_loops
+from superd.config.grants import check_grants, parse_grants
 from superd.config.legacy.carried import Carried, LegacyError
 from superd.config.legacy.wishes import Wishes
 from superd.config.model import Config, Service, SuperdSettings
@@ -40,7 +41,7 @@ from superd.errors import ConfigError, Fault
 STANDARD_INPUT = "standard input"
 """How messages name what ``-f -`` reads."""
 
-_TOP = ("services", "superd", "defaults", "override")
+_TOP = ("services", "superd", "defaults", "override", "grants")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
 
 
@@ -58,7 +59,7 @@ class _Role:
 
 
 _MAIN = _Role(_TOP)
-_INCLUDED = _Role(("services", "override"), "not in an included file")
+_INCLUDED = _Role(("services", "override", "grants"), "not in an included file")
 _DROP_IN = _Role(("override",), "not in the file of overrides")
 
 
@@ -105,6 +106,12 @@ def load(
     defaults = parse_layer(
         main.tables.get("defaults", {}), main.place.inside("defaults"), lookup_port, faults
     )
+    grants = [
+        grant
+        for document in documents
+        if "grants" in document.role.holds
+        for grant in parse_grants(document.tables.get("grants", []), document.place, faults)
+    ]
     own = _services(documents, lookup_port, faults)
     overrides = _overrides(documents, own, lookup_port, faults)
     drafts = [merge(name, defaults, layer, overrides.get(name, ())) for name, layer in own.items()]
@@ -112,7 +119,10 @@ def load(
     faults += checks.check_settings(top, superd_user)
     faults += [fault for draft in drafts for fault in checks.check_service(draft, superd_user)]
     control = control_socket(str(settings.get("control", SuperdSettings().control)), os.geteuid(), os.environ)
-    faults += checks.check_together(drafts, control)
+    bind_socket = str(settings.get("bind_socket", SuperdSettings().bind_socket))
+    faults += check_grants(grants, top, bind_socket, control)
+    own_sockets = {"control": control, **({"bind_socket": bind_socket} if grants else {})}
+    faults += checks.check_together(drafts, own_sockets)
     faults += check_loops(drafts)
     if faults:
         # a default's fault shows in every service
@@ -120,7 +130,8 @@ def load(
     services = {draft.name: build(draft) for draft in drafts}
     warnings = [
         *_told(main.carried, wishes),
-        *checks.warnings(main.place.file, services.values(), drafts),
+        *([] if services or grants else [_idle(main.place.file)]),
+        *checks.warnings(services.values(), drafts),
         *orphans(overrides, services),
     ]
     if system and "user" in settings:
@@ -128,9 +139,14 @@ def load(
     return Config(
         settings=_settings(settings),
         services=services,
+        grants=tuple(grants),
         warnings=tuple(warnings),
         files=tuple(document.place.file for document in documents),
     )
+
+
+def _idle(main_file: str) -> Fault:
+    return Fault(main_file, "", "no services", "write [services.NAME]")
 
 
 def _settings(values: dict[str, object]) -> SuperdSettings:

@@ -12,11 +12,13 @@ from superd.config.keys import Key
 from superd.config.prose import CHILD, HEAD, TAIL
 from superd.config.prose_builtins import BUILTINS
 from superd.config.prose_forward import FORWARDS
+from superd.config.prose_grants import GRANTS_INTRO
 from superd.config.prose_policy import DECISIONS, INTROS
 from superd.config.prose_sandbox import PROFILES as PROFILES_PROSE
 from superd.config.prose_sandbox import SANDBOX
 from superd.config.sandbox import ALL_CAPABILITIES, PROFILES, Profile
 from superd.config.schema import LIMIT_PREFIX, NESTED, SERVICE, TABLES
+from superd.config.schema_grants import GRANT
 from superd.policy.reason import MEANINGS, Reason
 
 EXAMPLE = """\
@@ -99,6 +101,7 @@ def _sections() -> Iterator[str]:
     for nested in NESTED:
         intro = SANDBOX if nested.name == "sandbox" else INTROS.get(nested.name, "")
         yield _section(nested.title, intro, TABLES[nested.name].values())
+    yield _section("GRANTS", GRANTS_INTRO, TABLES[GRANT].values())
 
 
 _COLUMNS = (Profile.NONE, Profile.DEFAULT, Profile.STRICT)

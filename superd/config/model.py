@@ -13,6 +13,7 @@ from attrs import Factory, field, frozen
 
 from superd.config.sandbox import Sandbox
 from superd.errors import Fault
+from superd.policy.grants import ANY, Ports
 from superd.policy.rules import Access, Limits, ProxyProtocol
 
 BUILTIN_IDLE_S = 600.0
@@ -257,11 +258,35 @@ class Service:
 
 
 @frozen
+class GrantTable:
+    """One ``[[grants]]`` table. ``users``, ``groups`` and ``programs`` are as written; ``*`` is everybody.
+
+    Args:
+        file, key: where it stands: ``/etc/superd.toml``, and ``grants[1]`` for the first one there.
+    """
+
+    file: str
+    key: str
+    ports: tuple[Ports, ...]
+    addresses: tuple[str, ...] = (ANY,)
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    reuse_port: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return f"{self.file}: {self.key}"
+
+
+@frozen
 class SuperdSettings:
     """The ``[superd]`` table."""
 
     user: str = "superd"
     control: str = "/run/superd/control.sock"
+    bind_socket: str = "/run/superd/bind.sock"
     control_group: str = ""
     control_admin_group: str = ""
     log: str = (
@@ -279,6 +304,7 @@ class Config:
     Args:
         settings: the ``[superd]`` table.
         services: by name, in the order of the files; disabled ones (``enabled = false``) included.
+        grants: every ``[[grants]]``, in the same order.
         warnings: things that are allowed but probably not meant (no services; two services share a uid; the user of
             ``[superd]`` does not exist).
         files: every file that was read, the main one first.
@@ -286,5 +312,6 @@ class Config:
 
     settings: SuperdSettings
     services: Mapping[str, Service]
+    grants: tuple[GrantTable, ...] = ()
     warnings: tuple[Fault, ...] = ()
     files: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ def _checked(value: object, parse: Callable[[str], object]) -> str:
     return text
 
 
-def _inhabited(
+def inhabited(
     parse: Callable[[str], object], word: str, absent: str, example: Callable[[str], list[str]]
 ) -> Kind:
     """A list with something in it, since an empty one says nobody to one reader and everybody to the next.
@@ -128,6 +128,6 @@ def _times(text: str) -> list[str]:
 RATE = Kind('rate or "infinity"', _rate)
 COUNT = Kind(f'1 to {MAX_COUNT} or "infinity"', _count)
 LOAD = Kind('0.01 to 10000 or "infinity"', _load)
-NETWORKS = _inhabited(parse_network, "addresses and networks", "name somebody", _people)
-HOSTS = _inhabited(parse_rule, "addresses, networks and host names", "name somebody", _people)
-HOURS = _inhabited(parse_hours, "hours", "say when", _times)
+NETWORKS = inhabited(parse_network, "addresses and networks", "name somebody", _people)
+HOSTS = inhabited(parse_rule, "addresses, networks and host names", "name somebody", _people)
+HOURS = inhabited(parse_hours, "hours", "say when", _times)

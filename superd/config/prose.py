@@ -34,6 +34,9 @@ Its name has up to 64 letters, digits and
 .Ql _.@+- ,
 a letter or digit first.
 @TABLES@
+.It Ic [[grants]]
+Ports that users may bind by themselves, once for each grant; see
+.Sx GRANTS .
 .It Ic [override. Ns Ar NAME Ns Ic \&]
 Any key of that service once more, and above it; see
 .Sx Precedence .
@@ -285,7 +288,9 @@ of
 that is written and does not exist, and services with different programs that run as the same user, since they can
 attack each other.
 .Sh SEE ALSO
+.Xr superd-bind 1 ,
 .Xr hosts_access 5 ,
+.Xr superd-handler 7 ,
 .Xr systemd.time 7 ,
 .Xr superctl 8 ,
 .Xr superd 8

@@ -27,6 +27,7 @@ from superd.config.keys import (
 )
 from superd.config.model import Builtin, Mode, SocketOptions, StandardError
 from superd.config.sandbox import Sandbox
+from superd.config.schema_grants import GRANT, GRANTS
 from superd.config.schema_policy import ACCESS, LIMITS, PROXY_PROTOCOL
 from superd.config.schema_sandbox import SANDBOX
 from superd.policy.rules import Access, Limits, ProxyProtocol
@@ -45,6 +46,9 @@ _SUPERD = (
         "The group that may look (status) beside root. Nobody unless given."),
     Key("superd", "control_admin_group", "control_admin_group", kinds.ACCOUNT, "",
         "The group that may change things (reload, stop) beside root. Nobody unless given."),
+    Key("superd", "bind_socket", "bind_socket", kinds.SOCKET_PATH, '"/run/superd/bind.sock"',
+        "The socket on which superd-bind(1) asks for the ports of [[grants]]. Everybody may connect to it, since the "
+        "grants decide. It exists only where there are grants."),
     Key("superd", "log", "log", kinds.LOG, "",
         "Where the log goes. Unless given, to the journal where its socket exists, else to standard error."),
     Key("superd", "log_format", "log_format", kinds.choice(("text", "json")), '"text"',
@@ -215,6 +219,7 @@ KEYS: tuple[Key, ...] = (
     *PROXY_PROTOCOL,
     *_SOCKET,
     *SANDBOX,
+    *GRANTS,
 )
 """Every key, in the order of the man page."""
 
@@ -238,14 +243,15 @@ OF_SERVICE = (SERVICE, *(nested.name for nested in NESTED))
 """The tables that a service is made of."""
 
 TABLES: Mapping[str, Mapping[str, Key]] = {
-    table: {key.name: key for key in KEYS if key.table == table} for table in ("superd", *OF_SERVICE)
+    table: {key.name: key for key in KEYS if key.table == table} for table in ("superd", *OF_SERVICE, GRANT)
 }
 """The keys by table and name."""
 
 LATER: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(OF_SERVICE, frozenset()),
-    "": frozenset({"grants"}),
-    "superd": frozenset({"metrics", "bind_socket"}),
+    "": frozenset(),
+    "superd": frozenset({"metrics"}),
+    GRANT: frozenset(),
     "service": frozenset(),
 }
 """Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""

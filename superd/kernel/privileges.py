@@ -200,6 +200,28 @@ def _verify_kept(before: linux.Capabilities, after: linux.Capabilities, kept: in
     raise PrivilegeError("capabilities that were given up could be regained")
 
 
+def verify_all_but(identity: Identity, capability: int) -> None:
+    """After exec: let the one capability go no further, and prove that there is no other.
+
+    Raises:
+        PrivilegeError: it is not there, or something else is; end the process.
+    """
+    mask = 1 << capability
+    try:
+        linux.ambient_clear()
+        linux.capset(linux.Capabilities(mask, mask, 0))
+    except OSError as error:
+        raise PrivilegeError(f"the one capability that is needed is missing: {error.strerror}") from error
+    _verify_ids(identity)
+    if linux.capget() != linux.Capabilities(mask, mask, 0):
+        raise PrivilegeError(f"{identity.user} holds {linux.capget()} instead of {mask:#x}")
+    if linux.bounding_set() & ~mask:
+        raise PrivilegeError(f"the bounding set still holds {linux.bounding_set():#x}")
+    if not linux.get_no_new_privs():
+        raise PrivilegeError("no_new_privs is not set")
+    _verify_no_way_back(identity)
+
+
 def _refuse_impossible(identity: Identity, as_root: bool) -> None:
     """Say what is wrong while nothing has changed yet, clearer than the kernel's EPERM would."""
     if as_root:

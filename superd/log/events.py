@@ -61,6 +61,7 @@ class EventName(StrEnum):
     ACCEPTOR = "acceptor"  # the acceptor died, or broke the rules of the wire
     STATE = "state"  # a line of the state that SIGUSR1 asks for
     CONTROL = "control"  # a change asked for through the control socket
+    GRANT = "grant"  # a port that somebody asked the broker for, and what became of it
     LOST = "lost"  # lines that the sink could not take
     WARNING = "warning"
     ERROR = "error"

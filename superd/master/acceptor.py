@@ -11,7 +11,7 @@ from typing import Any
 
 from superd.errors import WireError
 from superd.kernel.identity import Identity
-from superd.master.births import BirthError, execute_acceptor
+from superd.master.births import BirthError, execute_role
 from superd.master.loop import Loop
 from superd.policy.outcome import status_word
 from superd.wire.fds import Link, close_all, pair
@@ -73,7 +73,7 @@ class AcceptorKeeper:
         """
         ours, theirs = pair()
         try:
-            self.pid = execute_acceptor(theirs, self.identity, self._environ)
+            self.pid = execute_role("acceptor", theirs, self.identity, self._environ)
         except (BirthError, OSError):
             ours.close()
             raise

@@ -18,7 +18,7 @@ from superd.kernel.privileges import drop_for_good
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder that holds the package ``superd``; an isolated interpreter must be told."""
 
-_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from superd.acceptor.main import main; main()"
+_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from superd.{role}.main import main; main()"
 
 
 class BirthError(SuperdError):
@@ -70,8 +70,18 @@ def default_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def execute_acceptor(link: socket.socket, identity: Identity, environ: Mapping[str, str]) -> int:
-    """Start the acceptor: privileges dropped and proven gone, then a fresh interpreter; returns its pid.
+def execute_role(
+    role: str,
+    link: socket.socket,
+    identity: Identity,
+    environ: Mapping[str, str],
+    drop: Callable[[Identity], None] = drop_for_good,
+) -> int:
+    """Start the acceptor or the broker: privileges dropped, then a fresh interpreter; returns its pid.
+
+    Args:
+        role: the package whose ``main`` is executed.
+        drop: becomes ``identity``, and gives up all that the role does not need.
 
     Raises:
         BirthError: it could not be executed; says why and what to do.
@@ -83,7 +93,7 @@ def execute_acceptor(link: socket.socket, identity: Identity, environ: Mapping[s
         sys.executable,
         "-I",
         "-c",
-        _BOOT,
+        _BOOT.format(role=role),
         PACKAGE_PARENT,
         "3",
         str(parent),
@@ -95,7 +105,10 @@ def execute_acceptor(link: socket.socket, identity: Identity, environ: Mapping[s
 
     def life() -> NoReturn:
         try:
-            _become_acceptor(link, identity, parent, writer)
+            _become_stranger(link, writer)
+            drop(identity)
+            _require_readable(role, identity)
+            _die_with(parent)
             os.execve(sys.executable, argv, {"PATH": "/usr/bin:/bin", **environ})  # noqa: S606  no shell
         except (OSError, SuperdError) as error:
             os.write(4, str(error).encode()[:4000])
@@ -111,7 +124,7 @@ def execute_acceptor(link: socket.socket, identity: Identity, environ: Mapping[s
     return pid
 
 
-def _become_acceptor(link: socket.socket, identity: Identity, parent: int, report: int) -> None:
+def _become_stranger(link: socket.socket, report: int) -> None:
     """Descriptors 0 and 1 on /dev/null, 2 as it is, 3 the link, 4 where a failure is told; nothing else."""
     os.setsid()
     linux.leave_session_keyring()
@@ -123,22 +136,24 @@ def _become_acceptor(link: socket.socket, identity: Identity, parent: int, repor
     os.dup2(high[1], 4, inheritable=False)
     linux.close_range(5, 2**31 - 1)
     os.chdir("/")
-    drop_for_good(identity)
-    _require_readable(identity)
+
+
+def _die_with(parent: int) -> None:
+    """To be called once nobody's id changes any more, which clears it."""
     linux.set_parent_death_signal(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
 
-def _require_readable(identity: Identity) -> None:
-    """superd's code, and what it imports, must be readable by the acceptor's user."""
-    unreadable = next((path for path in _needed() if not os.access(path, os.R_OK)), None)
+def _require_readable(role: str, identity: Identity) -> None:
+    """superd's code, and what it imports, must be readable by the role's user."""
+    unreadable = next((path for path in _needed(role) if not os.access(path, os.R_OK)), None)
     if unreadable is not None:
         raise BirthError(
-            f"{unreadable}: not readable by the acceptor's user ({identity.user}); install superd and Python "
+            f"{unreadable}: not readable by the {role}'s user ({identity.user}); install superd and Python "
             "where every user can read them (make run VENV=/opt/superd-venv), not below a private folder"
         )
 
 
-def _needed() -> Sequence[str]:
-    return (sys.executable, os.__file__, os.path.join(PACKAGE_PARENT, "superd", "acceptor", "main.py"))
+def _needed(role: str) -> Sequence[str]:
+    return (sys.executable, os.__file__, os.path.join(PACKAGE_PARENT, "superd", role, "main.py"))

@@ -7,7 +7,6 @@ library and attrs, and does little: what it may be asked is in ``requests.py``.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,8 @@ from superd.kernel.notify import Notifier
 from superd.log import EventName, Level, Logger
 from superd.master.acceptor import AcceptorKeeper
 from superd.master.births import BirthError
+from superd.master.descriptors import credits, nofile, raise_nofile
+from superd.master.grants import Grants
 from superd.master.listeners import Adoptable
 from superd.master.loop import Loop
 from superd.master.outside import ControlSocket, Log, control_groups, settings_message
@@ -36,7 +37,7 @@ from superd.master.requests import ANSWERS
 from superd.master.rights import Rights
 from superd.master.services import Managed
 from superd.master.spawners import Spawners
-from superd.wire.messages import MAX_CREDITS, DumpState, Serve, Stop
+from superd.wire.messages import DumpState, Serve, Stop
 
 STEERING = frozenset(
     {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
@@ -52,14 +53,6 @@ MOST_REAPED = 256
 
 STOP_MARGIN_S = 5.0
 """Longer than the longest ``timeout_stop`` by that much: then the acceptor is not waited for any more."""
-
-
-def credits(services: int, nofile: int) -> int:
-    """How many connections a service may have under way, so that all together stay under half the descriptors.
-
-    Descriptors in flight count against RLIMIT_NOFILE of their user (unix(7), ETOOMANYREFS).
-    """
-    return max(1, min(MAX_CREDITS, nofile // 2 // max(1, services)))
 
 
 class Master:
@@ -96,7 +89,7 @@ class Master:
         self._rights = Rights()
         self._notifier = Notifier(environ)
         self._adoptable = Adoptable(inherited_listeners(environ, os.getpid()))
-        soft_nofile = _raise_nofile()
+        soft_nofile = raise_nofile()
         self._log_file = Log(config.settings, config_file)
         self.log = Logger(self._log_file.sink(), time.time, immediate=True)
         self._control = ControlSocket(config.settings, config_file)
@@ -117,6 +110,8 @@ class Master:
         self._registry = Registry(
             self.loop, self.log, self.spawners, self.tell, identity.uid if as_root else None
         )
+        acceptor_uid, log_file = lambda: self.acceptor.identity.uid, lambda: self._log_file
+        self._grants = Grants(self.loop, config_file, acceptor_uid, log_file, self._warn_of_grants)
         self._hosts = HostsWatch(self.loop, self._registry.asking_hosts, self.tell, self._warn_of_hosts)
 
     @property
@@ -149,10 +144,9 @@ class Master:
                 EventName.WARNING, Level.WARNING, "passed by LISTEN_FDS and not in listen", listen=address
             )
         self._hosts.look()
+        self._grants.begin(self.config)
         if self._wishes.usual is None:  # whoever stands in for an inetd takes any new service at a SIGHUP
-            self._rights.settle(
-                self.config
-            )  # all that could be opened is open; where not, the owner is named
+            self._rights.settle(self.config)  # all that could be opened is open, or its owner named
         self.acceptor.start()
         if self._notifier.watchdog_s:
             self._say_alive()
@@ -223,7 +217,7 @@ class Master:
             self.config.settings,
             self._log_file,
             self._control,
-            credits(len(self.services), resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+            credits(len(self.services), nofile()),
         )
         self.tell(message, descriptors)
 
@@ -244,6 +238,9 @@ class Master:
     def _warn_of_hosts(self, text: str) -> None:
         self.log.log(EventName.ERROR, Level.ERR, text)
 
+    def _warn_of_grants(self, text: str) -> None:
+        self.log.log(EventName.GRANT, Level.WARNING, text)
+
     def _warn_of_service(self, managed: Managed, text: str) -> None:
         self.log.log(EventName.SPAWNER, Level.WARNING, text, service=managed.service.name)
 
@@ -262,6 +259,7 @@ class Master:
             if self.acceptor.ended(pid, status) and self.stopping:
                 self.finish()
             self.spawners.ended(pid, status)
+            self._grants.ended(pid, status)
         self.loop.after(0, self._reap)
 
     # --- reload ---
@@ -308,6 +306,8 @@ class Master:
         ]
         faults: list[Fault] = [fault for one in prepared for fault in one.faults]
         faults += [fault for service in retuned for fault in self._registry.inspect(service)]
+        grants = self._grants.prepare(config)
+        faults += grants.faults
         faults = self._rights.faults(config, faults)
         control = None
         try:
@@ -322,6 +322,7 @@ class Master:
         except ConfigError:
             for one in prepared:
                 self._registry.give_up(one)
+            self._grants.give_up(grants)
             if control is not None:
                 control.close()
             raise
@@ -336,6 +337,7 @@ class Master:
         self._registry.tell_policies()
         self._registry.recheck_faulty()
         self._send_settings()
+        self._grants.put_into_force(grants)
         if user_changed:
             self.acceptor.identity = identity
             self._registry.acceptor_uid = identity.uid if os.geteuid() == 0 else None
@@ -365,6 +367,7 @@ class Master:
             self.log.log(EventName.RELOAD, Level.ERR, f"the log stays where it was: {error}")
         else:
             self._send_settings()
+            self._grants.refresh()
 
     # --- stop ---
 
@@ -389,12 +392,6 @@ class Master:
         self.spawners.dismiss_all()
         self.acceptor.dismiss()
         self._control.close()
+        self._grants.close()
         self.log.log(EventName.STOP, Level.NOTICE, "stopped", pid=os.getpid())
         self.loop.stop()
-
-
-def _raise_nofile() -> int:
-    """Use all descriptors that the hard limit allows; returns the soft limit that was, for the services."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft

@@ -2,7 +2,7 @@
 
 What is always kept is what a super-server is for, so that no ordinary reload needs more. All else is kept only where a
 setting asks for it. CAP_SYS_PTRACE is not: with it the process that has a port could be named at any time, but it is a
-way into every process of the machine.
+way into every process of the machine. Only ``programs`` of grants ask for it.
 
 A program can have no more than the master kept: its bounding set is cut out of the master's. A program of root expects
 all that root has, so one such service has the master keep everything.
@@ -187,6 +187,10 @@ def needs(config: Config, roots: Container[str]) -> Iterator[Need]:
     """
     yield from ALWAYS
     yield from _of_settings(config.settings)
+    if any(grant.programs for grant in config.grants):
+        yield Need(
+            Capability.CAP_SYS_PTRACE, "what a process executes is compared with them", "grants.programs"
+        )
     for service in config.services.values():
         if service.enabled:
             yield from (

@@ -33,12 +33,12 @@ class Log:
         except OSError as error:
             raise ConfigError([_log_fault(settings, file, f"cannot open it: {error.strerror}")]) from error
         self.kind = SinkKind(kind)
-        self._settings = settings
+        self.settings = settings
 
     def sink(self) -> Sink:
         """A sink on a descriptor of its own."""
         copy = os.dup(self.descriptor)
-        return Sink(self.kind, copy, self._settings.log_format, self._settings.syslog_facility)
+        return Sink(self.kind, copy, self.settings.log_format, self.settings.syslog_facility)
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -105,7 +105,7 @@ class ControlSocket:
         try:
             self.sock = open_listener(self._endpoint, options, nonblocking=True)
             refuse_descriptors(self.sock)
-            _require_private_folder(os.path.dirname(self.path))
+            require_private_folder(os.path.dirname(self.path))
         except OSError as error:
             raise ConfigError([self._fault(file, error)]) from error
         self._file_id: FileId | None = socket_file_id(self._endpoint)
@@ -142,7 +142,7 @@ class ControlSocket:
         self.sock.close()
 
 
-def _require_private_folder(folder: str) -> None:
+def require_private_folder(folder: str) -> None:
     """Refuse a folder in which somebody else could put a socket of his own in the place of ours."""
     status = os.stat(folder)
     if status.st_uid not in (0, os.geteuid()) or (

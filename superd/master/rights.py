@@ -99,7 +99,8 @@ def _fault(config: Config, lacking: list[Need]) -> Fault:
     }
     what = f"{len(names)} privileges" if len(names) > 2 else " and ".join(sorted(names))
     problem = f"it takes {what}, which superd gave up when nothing needed it"
-    fault = Fault(config.files[0], f"superd.{need.key}", problem, "restart superd")
+    key = need.key if need.key.startswith("grants.") else f"superd.{need.key}"
+    fault = Fault(config.files[0], key, problem, "restart superd")
     if need.service is None:
         return fault
     name = need.service.name

@@ -17,6 +17,9 @@ taken over by an attacker is safe by itself, since it names a service that the a
 
 A spawner may tell the master that it is ready, once, and why it ends, which ends it. That its handler cannot be
 imported switches off its own service, of which it is the only user.
+
+A broker may ask what a process executes whose pidfd it holds. The answer is what it writes into the log, and what
+grants compare. A stolen broker could bind any port without asking, and learns here nothing but which programs run.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from superd.wire.datagrams import Deliver, PeerSocket, PeerSocketWanted
+from superd.wire.grants import GrantsUp, Program, ProgramWanted
 from superd.wire.handlers import HandlerFailed
 from superd.wire.messages import (
     MAX_BATCH,
@@ -67,11 +71,12 @@ from superd.wire.policies import HostsFiles, Keep, ServicePolicy
 
 
 class Role(StrEnum):
-    """The three processes of superd."""
+    """The four kinds of processes of superd."""
 
     MASTER = "master"
     ACCEPTOR = "acceptor"
     SPAWNER = "spawner"
+    BROKER = "broker"
 
 
 class Phase(StrEnum):
@@ -97,7 +102,7 @@ class Row:
     max_descriptors: int = 0
 
 
-_M, _A, _S = Role.MASTER, Role.ACCEPTOR, Role.SPAWNER
+_M, _A, _S, _B = Role.MASTER, Role.ACCEPTOR, Role.SPAWNER, Role.BROKER
 _STARTING = frozenset({Phase.STARTING})
 _SERVING = frozenset({Phase.SERVING})
 
@@ -144,6 +149,9 @@ TABLE: tuple[Row, ...] = (
     Row(51, Report, _S, _A, max_bytes=16 * KIB),
     Row(52, Output, _S, _A, max_bytes=60 * KIB),
     Row(53, Pong, _S, _A),
+    Row(60, GrantsUp, _M, _B, max_bytes=16384 * KIB, max_descriptors=2),
+    Row(61, Program, _M, _B, max_bytes=8 * KIB),
+    Row(62, ProgramWanted, _B, _M, max_descriptors=1),
 )
 
 

@@ -24,9 +24,9 @@ from superd.acceptor.control import (
     Command,
     Control,
     Right,
-    credentials,
 )
 from superd.config.places import MAX_REQUEST_BYTES
+from superd.kernel.peers import credentials
 
 ME = Admission(frozenset({os.geteuid()}), frozenset(), frozenset())
 NOT_A_REQUEST = {"ok": False, "error": "bad-request", "lines": ["not a request that this superd knows"]}
@@ -258,7 +258,7 @@ def test_the_kernel_says_who_asks_whatever_the_client_says() -> None:
         os.read(ready, 1)
         peer, _ = listener.accept()
         with peer:
-            assert credentials(peer) == (NOBODY, frozenset({NOBODY, 4711, 4712}))
+            assert credentials(peer)[1:] == (NOBODY, frozenset({NOBODY, 4711, 4712}))
         assert os.waitpid(child, 0)[1] == 0
         os.close(ready)
         os.close(go)

@@ -48,6 +48,7 @@ def test_every_key_reaches_its_field() -> None:
 [superd]
 user = "net"
 control = "/run/c"
+bind_socket = "/run/b"
 control_group = "adm"
 control_admin_group = "100"
 log = "/var/log/superd"
@@ -106,7 +107,7 @@ pass_credentials = true
 """
     config = _load_text(text)
     assert config.settings == SuperdSettings(
-        "net", "/run/c", "adm", "100", "/var/log/superd", "json", "local3", UNLIMITED
+        "net", "/run/c", "/run/b", "adm", "100", "/var/log/superd", "json", "local3", UNLIMITED
     )
     assert config.services["x"] == Service(
         name="x",

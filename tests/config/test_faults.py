@@ -262,7 +262,6 @@ def test_a_faulty_listen_or_exec(faults: Faults, body: str, lines: list[str]) ->
         ('umask = "022"', "umask: outside of a table; write it under [services.NAME]"),
         ('log = "stderr"', "log: outside of a table; write it under [superd]"),
         ("qqq = 1", "qqq: unknown key; superd.toml(5) lists the keys"),
-        ("[[grants]]", "grants: not supported by this version; remove it"),
         ("override = 1", "override = 1: not a table; write [override.NAME]"),
         (
             "[superd]\nmax_connections = 0",

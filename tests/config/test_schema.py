@@ -15,7 +15,7 @@ from superd.config.drafts import parse_table
 from superd.config.findings import Place
 from superd.config.keys import Key
 from superd.config.manpage import EXAMPLE, render
-from superd.config.model import INFINITY, Service, SuperdSettings
+from superd.config.model import INFINITY, GrantTable, Service, SuperdSettings
 from superd.config.schema import KEYS, NESTED, TABLES
 from superd.errors import Fault
 
@@ -25,6 +25,7 @@ _CLASSES: dict[str, type[attrs.AttrsInstance]] = {
     "superd": SuperdSettings,
     "service": Service,
     **{nested.name: type(nested.plain) for nested in NESTED},
+    "grant": GrantTable,
 }
 _FACTORY: type[object] = type(attrs.fields(Service).environment.default)
 _LOADED = {"include"}  # used up by the loader
@@ -39,7 +40,7 @@ def _model_default(key: Key) -> object:
 @pytest.mark.parametrize("table", _CLASSES)
 def test_every_field_of_the_model_has_a_key(table: str) -> None:
     filled = {key.field for key in TABLES[table].values() if key.name not in _LOADED}
-    composed = _COMPOSED if table == "service" else set()
+    composed = {"service": _COMPOSED, "grant": {"file", "key"}}.get(table, set())
     assert filled | composed == {field.name for field in attrs.fields(_CLASSES[table])}
 
 
@@ -173,7 +174,7 @@ def test_an_option_that_the_page_names_is_known_by_that_name(option: str) -> Non
 
 
 def test_a_key_of_a_later_version_is_not_called_unknown() -> None:
-    assert advise("", "grants", "") == ("not supported by this version", "remove it")
+    assert advise("superd", "metrics", "superd") == ("not supported by this version", "remove it")
 
 
 @given(st.sampled_from(KEYS), TOML_VALUES)

@@ -13,7 +13,8 @@ import pytest
 from helpers.forked import in_child, needs_root
 
 from superd.config.load import load
-from superd.master.main import Master, credits
+from superd.master.descriptors import credits
+from superd.master.main import Master
 
 USER = getpass.getuser()
 

@@ -13,52 +13,26 @@ import stat
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
 
-from attrs import field, frozen, mutable
+from attrs import field, mutable
 
-from superd.config.findings import toml_value
-from superd.config.legacy.carried import Carried, Comment, Fate, LegacyError, Origin, Remark
+from superd.config.legacy.carried import Carried, Fate, GrantLines, LegacyError, Origin, Remark
 from superd.config.legacy.reading import lines_of
 from superd.config.legacy.surroundings import Surroundings
 from superd.config.legacy.wishes import Wishes
+from superd.policy.grants import Ports
 
 FOLDERS = ("byport", "byaddr", "byuid")
 
-_NOT_YET = "this version of superd has no grants; they stand here as superd will read them"
 _HEAD = (
     "authbind asks byport, then byaddr, then byuid, and the first that has something for the port decides, refusals "
     "too. Grants of superd only ever allow: compare what was in several of these folders.",
-    "authbind does not tell TCP from UDP, so that each grant stands here for both.",
+    "authbind does not tell TCP from UDP, so that each grant is for both.",
     "Everybody who may execute a file of byport or byaddr may bind. That holds for root anyway.",
 )
 _OLD_LINE = re.compile(r"([0-9.]+)/([0-9]+):([0-9]+),([0-9]+)")
 _LINE = re.compile(r"([^,/]+?)(?:/([0-9]+)|-([^,/-]+))?,([0-9]+)(?:-([0-9]+))?")
 _LOW_PORTS = range(1, 1024)
 _MARKED_PORTS = range(512, 1024)  # whose files begin with a !
-
-
-@frozen
-class Grant:
-    """Who may bind what.
-
-    Args:
-        ports: first and last.
-        addresses: as text, ``*`` for any.
-        users, groups: names or numbers; ``*`` for everybody.
-    """
-
-    ports: tuple[int, int]
-    addresses: tuple[str, ...]
-    users: tuple[str, ...]
-    groups: tuple[str, ...] = ()
-
-    def lines(self, transport: str) -> list[str]:
-        """The grant as TOML."""
-        first, last = self.ports
-        ports = f"{transport}/{first}" if first == last else f"{transport}/{first}-{last}"
-        rows = [("ports", ports), ("addresses", list(self.addresses)), ("users", list(self.users))]
-        if self.groups:
-            rows.append(("groups", list(self.groups)))
-        return ["[[grants]]", *(f"{name} = {toml_value(value)}" for name, value in rows)]
 
 
 def read_authbind(folder: str, content: bytes, surroundings: Surroundings, wishes: Wishes) -> Carried:
@@ -80,7 +54,7 @@ def read_authbind(folder: str, content: bytes, surroundings: Surroundings, wishe
     return Carried(
         dialect="authbind",
         head=_HEAD,
-        comments=tuple(reading.comments),
+        grants=tuple(reading.grants),
         remarks=tuple(reading.remarks),
         files=(folder, *reading.files),
     )
@@ -92,7 +66,7 @@ class _Folder:
 
     folder: str
     surroundings: Surroundings
-    comments: list[Comment] = field(factory=list)
+    grants: list[GrantLines] = field(factory=list)
     remarks: list[Remark] = field(factory=list)
     files: list[str] = field(factory=list)
 
@@ -120,7 +94,7 @@ class _Folder:
         if not users and not groups:
             self.remarks.append(Remark(origin, Fate.CARRIED, "nobody but root may execute it: no grant"))
             return
-        self._grant(origin, Grant((int(port), int(port)), (address,), users, groups))
+        self._grant(origin, (int(port), int(port)), (address,), users, groups)
 
     def _user(self, path: str, leaf: str) -> None:
         """A file with a line for each range of addresses and ports."""
@@ -143,12 +117,23 @@ class _Folder:
                 continue
             addresses, first, last = found
             for ports in _served(first, last, marked=leaf.startswith("!")):
-                self._grant(line.origin, Grant(ports, addresses, (_user_name(int(number)),)))
+                self._grant(line.origin, ports, addresses, (_user_name(int(number)),))
 
-    def _grant(self, origin: Origin, grant: Grant) -> None:
-        self.remarks.append(Remark(origin, Fate.NOT_CARRIED, _NOT_YET))
-        for transport in ("tcp", "udp"):
-            self.comments += [Comment(origin, f" {line}") for line in grant.lines(transport)]
+    def _grant(
+        self,
+        origin: Origin,
+        ports: tuple[int, int],
+        addresses: tuple[str, ...],
+        users: tuple[str, ...],
+        groups: tuple[str, ...] = (),
+    ) -> None:
+        keys = {
+            "ports": [str(Ports(transport, *ports)) for transport in ("tcp", "udp")],
+            "addresses": [_plain(text) for text in addresses],
+            "users": list(users),
+            "groups": list(groups),
+        }
+        self.grants.append(GrantLines({key: value for key, value in keys.items() if value}, origin))
 
     def _fault(self, origin: Origin, reason: str) -> None:
         self.remarks.append(Remark(origin, Fate.FAULT, reason))
@@ -162,6 +147,18 @@ def _split(leaf: str) -> tuple[str | None, str]:
         address, _, port = text.rpartition(":")
     found = _address(address)
     return (None if found is None else str(found)), port
+
+
+def _plain(text: str) -> str:
+    """IPv4 in the clothes of IPv6 is IPv4 to superd."""
+    if ":" not in text:
+        return text
+    network = ip_network(text)
+    first = ip_address(network.network_address)
+    mapped = first.ipv4_mapped if isinstance(first, IPv6Address) else None
+    if mapped is None or network.prefixlen < 96:
+        return text
+    return str(mapped) if network.prefixlen == 128 else f"{mapped}/{network.prefixlen - 96}"
 
 
 def _is_port(text: str) -> bool:

@@ -104,6 +104,14 @@ class ServiceTable:
 
 
 @frozen
+class GrantLines:
+    """One ``[[grants]]``: its keys, as ``tomllib`` would give them."""
+
+    table: Tables
+    origin: Origin
+
+
+@frozen
 class Carried:
     """What was read from one or several files.
 
@@ -112,6 +120,7 @@ class Carried:
         services: in the order of the files.
         settings: of ``[superd]``.
         defaults: of ``[defaults]``, as ``tables`` of a service.
+        grants: in the order of the files too.
         head: what is to be said at the top of what is written: differences that concern all services.
         comments: the user's own.
         remarks: for every line that was not carried exactly, or not at all.
@@ -122,6 +131,7 @@ class Carried:
     services: tuple[ServiceTable, ...] = ()
     settings: Tables = Factory(dict)
     defaults: Tables = Factory(dict)
+    grants: tuple[GrantLines, ...] = ()
     head: tuple[str, ...] = ()
     comments: tuple[Comment, ...] = ()
     remarks: tuple[Remark, ...] = ()
@@ -141,6 +151,8 @@ class Carried:
         """All of it as ``tomllib`` would give what is written."""
         tables = {"superd": self.settings, "defaults": self.defaults}
         found: dict[str, object] = {name: table for name, table in tables.items() if table}
+        if self.grants:
+            found["grants"] = [dict(grant.table) for grant in self.grants]
         return {**found, "services": {service.name: service.tables for service in self.served}}
 
 

@@ -94,7 +94,7 @@ class _Fitting:
     def apart(self, services: Iterable[ServiceTable]) -> Iterator[ServiceTable]:
         """The services; those switched off whose port another one has already, or that forward to themselves."""
         drafts = list(self.drafts.values())
-        found = (*check_loops(drafts), *checks.check_together(drafts, self.control))
+        found = (*check_loops(drafts), *checks.check_together(drafts, {"control": self.control}))
         clashing = {fault.service: fault for fault in found}
         for service in services:
             fault = clashing.get(service.name)

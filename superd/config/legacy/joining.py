@@ -32,6 +32,7 @@ def join(carried: Sequence[Carried]) -> Carried:
         services=tuple(service for part in parts for service in part.services),
         settings={name: value for part in parts for name, value in part.settings.items()},
         defaults=parts[0].defaults,
+        grants=tuple(grant for part in parts for grant in part.grants),
         head=tuple(dict.fromkeys(said for part in parts for said in part.head)),
         comments=tuple(comment for part in parts for comment in part.comments),
         remarks=tuple(remark for part in parts for remark in part.remarks),

@@ -42,6 +42,11 @@ def summary(carried: Carried) -> str:
     """One line that counts."""
     on = sum(service.tables.get("enabled", True) is not False for service in carried.served)
     parts = [f"{on} {'service' if on == 1 else 'services'}", f"{len(carried.served) - on} disabled"]
+    if carried.grants:
+        parts = [
+            f"{len(carried.grants)} {'grant' if len(carried.grants) == 1 else 'grants'}",
+            *(parts if carried.services else ()),
+        ]
     counts = Counter(remark.fate for remark in carried.remarks)
     parts += [f"{counts[fate]} {fate}" for fate in _SHOWN if counts[fate]]
     files = list(dict.fromkeys(carried.files))
@@ -64,6 +69,9 @@ def to_json(carried: Carried) -> dict[str, object]:
                 "carried": not service.remains_out,
             }
             for service in carried.services
+        ],
+        "grants": [
+            {**grant.table, "file": grant.origin.file, "line": grant.origin.line} for grant in carried.grants
         ],
         "remarks": [_as_json(remark) for remark in carried.remarks],
         "differences": list(carried.head),

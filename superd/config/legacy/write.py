@@ -14,6 +14,7 @@ from superd.config.legacy.carried import (
     Carried,
     Comment,
     Fate,
+    GrantLines,
     Origin,
     Remark,
     ServiceTable,
@@ -21,6 +22,7 @@ from superd.config.legacy.carried import (
     nested,
 )
 from superd.config.schema import SERVICE, TABLES
+from superd.config.schema_grants import GRANT
 
 WIDTH = 100
 """Characters of a line of prose, its mark included. The user's own lines stay as they are."""
@@ -64,21 +66,24 @@ def _blocks(carried: Carried) -> Iterator[str]:
     def position(origin: Origin) -> tuple[int, int]:
         return order.get(origin.file, len(order)), origin.line
 
-    items: list[tuple[tuple[int, int], ServiceTable | Comment | Remark]] = [
+    items: list[tuple[tuple[int, int], ServiceTable | GrantLines | Comment | Remark]] = [
         *((position(comment.origin), comment) for comment in carried.comments),
         *((position(remark.origin), remark) for remark in loose if remark.fate is not Fate.SETTING),
         *((position(service.origin), service) for service in carried.services),
+        *((position(grant.origin), grant) for grant in carried.grants),
     ]
     items.sort(key=lambda item: item[0])  # stable: a service of several tables keeps their order
     passage: list[str] = []
     last = (0, 0)
     for here, item in items:
-        if passage and (isinstance(item, ServiceTable) or here > (last[0], last[1] + 1)):
+        if passage and (isinstance(item, ServiceTable | GrantLines) or here > (last[0], last[1] + 1)):
             yield "\n".join(passage)
             passage = []
         last = here
         if isinstance(item, ServiceTable):
             yield _service(item, by_service.get(item.name, ()))
+        elif isinstance(item, GrantLines):
+            yield "\n".join(_table("[grants]", item.table, {}, GRANT))
         else:
             passage += _comment(item)
     yield "\n".join(passage)

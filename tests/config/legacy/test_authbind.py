@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from superd.config.findings import toml_value
 from superd.config.legacy.authbind import read_authbind
 from superd.config.legacy.carried import Carried, Fate, LegacyError
 from superd.config.legacy.importers import read_all
+from superd.config.legacy.report import summary
 from superd.config.legacy.surroundings import this_machine
 from superd.config.legacy.wishes import Wishes
 from superd.config.legacy.write import to_toml
+from superd.config.load import load
 
 
 @pytest.fixture
@@ -34,20 +38,24 @@ def carried(folder: Path) -> Carried:
 
 
 def grants(folder: Path) -> list[tuple[str, str, str]]:
-    """Ports, addresses and users (or groups) of the grants that are written, those of TCP."""
-    lines = [comment.text.strip() for comment in carried(folder).comments]
-    text = "\n".join(lines)
-    blocks = [block.splitlines() for block in text.split("[[grants]]\n")[1:]]
-    tables = [dict(line.split(" = ", 1) for line in block) for block in blocks]
+    """Ports, addresses and users of the grants that are written, as superd reads them."""
+    found = tomllib.loads(to_toml(carried(folder))).get("grants", [])
+    (folder / "superd.toml").write_text(to_toml(carried(folder)))
+    try:
+        assert len(load(str(folder / "superd.toml"), system=False).grants) == len(found)
+    finally:
+        (folder / "superd.toml").unlink()
+    assert all(one["ports"] == [one["ports"][0], one["ports"][0].replace("tcp", "udp")] for one in found)
     return [
-        (one["ports"], one["addresses"], one["users"]) for one in tables if one["ports"].startswith('"tcp/')
+        (toml_value(one["ports"][0]), toml_value(one["addresses"]), toml_value(one.get("users", [])))
+        for one in found
     ]
 
 
 def test_a_port_for_everybody(folder: Path) -> None:
     file(folder / "byport/80")
     assert grants(folder) == [('"tcp/80"', '["*"]', '["*"]')]
-    assert "#  [[grants]]" in to_toml(carried(folder)) or "# [[grants]]" in to_toml(carried(folder))
+    assert '[[grants]]\nports = ["tcp/80", "udp/80"]\n' in to_toml(carried(folder))
 
 
 def test_a_port_for_its_owner_and_group(folder: Path) -> None:
@@ -55,7 +63,7 @@ def test_a_port_for_its_owner_and_group(folder: Path) -> None:
     if os.geteuid() == 0:
         os.chown(folder / "byport/80", 65534, 0)
         assert grants(folder) == [('"tcp/80"', '["*"]', '["nobody"]')]
-    assert any('groups = ["' in comment.text for comment in carried(folder).comments)
+    assert all(one.table["groups"] for one in carried(folder).grants)
 
 
 def test_a_port_that_nobody_may_execute_is_no_grant(folder: Path) -> None:
@@ -104,9 +112,24 @@ def test_lines_that_authbind_skips_are_told(folder: Path, line: str) -> None:
     assert [one.origin.text for one in carried(folder).remarks if one.fate is Fate.FAULT] == [line]
 
 
-def test_every_grant_is_said_to_be_not_carried_yet(folder: Path) -> None:
+def test_a_grant_needs_no_remark(folder: Path) -> None:
     file(folder / "byport/80")
-    assert [one.fate for one in carried(folder).remarks] == [Fate.NOT_CARRIED]
+    assert carried(folder).remarks == ()
+    assert summary(carried(folder)).endswith("as authbind read it: 1 grant")
+
+
+@pytest.mark.parametrize(
+    ("line", "addresses"),
+    [
+        ("::ffff:192.0.2.1,80", '["192.0.2.1"]'),
+        ("::ffff:192.0.2.0/120,80", '["192.0.2.0/24"]'),
+        ("0.0.0.0,80", '["0.0.0.0"]'),
+        ("::,80", '["::"]'),
+    ],
+)
+def test_addresses_that_superd_spells_otherwise(folder: Path, line: str, addresses: str) -> None:
+    file(folder / "byuid/65534", 0o644, line + "\n")
+    assert grants(folder) == [('"tcp/80"', addresses, '["nobody"]')]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
