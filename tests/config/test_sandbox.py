@@ -175,9 +175,9 @@ def test_a_list_with_a_tilde_is_all_the_others(write: Write) -> None:
         ("dynamic_user = true\nprivate_tmp = false",
          "private_tmp = false: dynamic_user comes with it: what its user leaves would be the next one's; "
          "remove it, or write dynamic_user = false"),
-        ('profile = "strict"\nread_write_paths = ["/home/ann"]',
-         'read_write_paths = ["/home/ann"]: protect_home leaves nothing of /home to the program; '
-         'leave /home/ann out, or write protect_home = "read-only"'),
+        ('profile = "strict"\nread_write_paths = ["/root/ann"]',
+         'read_write_paths = ["/root/ann"]: protect_home leaves nothing of /root to the program; '
+         'leave /root/ann out, or write protect_home = "read-only"'),
         ('private_tmp = true\ninaccessible_paths = ["+/var/tmp//x"]',
          'inaccessible_paths = ["+/var/tmp//x"]: private_tmp leaves nothing of /var/tmp to the program; '
          "leave +/var/tmp//x out, or write private_tmp = false"),
@@ -217,11 +217,11 @@ def test_what_does_fit(write: Write) -> None:
 
 
 def test_paths_below_a_hidden_folder_that_need_not_be_there_or_are_not_the_programs(write: Write) -> None:
-    hidden = 'profile = "strict"\nread_write_paths = ["-/home/ann", "/home/../srv"]'
+    hidden = 'profile = "strict"\nread_write_paths = ["-/root/ann", "/root/../srv"]'
     assert loaded(write, hidden).read_write_paths
     jailed = _CAT + 'root_directory = "/srv"\n'
     assert loaded(
-        write, 'profile = "strict"\nread_write_paths = ["/home/ann"]', service=jailed
+        write, 'profile = "strict"\nread_write_paths = ["/root/ann"]', service=jailed
     ).read_write_paths
 
 
