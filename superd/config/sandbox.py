@@ -26,6 +26,12 @@ WRITABLE = ("-+/tmp", "-+/var/tmp", "-+/dev/shm")
 """What anybody may write to. With these, and without files in memory (memfd_create), strict has nothing executed or
 mapped that a service wrote by itself."""
 
+HOMES = ("/home", "/root", "/run/user")
+"""What ``protect_home`` is about."""
+
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  they are given away, not used
+"""What ``private_tmp`` is about."""
+
 KILL = "kill"
 """The ``system_call_error_number`` that ends the program instead."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from superd.config.drafts import Draft, build_table
 from superd.config.model import Mode, Target
-from superd.config.sandbox import ANY_PORT, Sandbox, effective
+from superd.config.sandbox import ANY_PORT, HOMES, TEMPORARY, ProtectHome, Sandbox, effective
 from superd.config.schema import NESTED, SERVICE
 from superd.config.syscall_filter import conflicts, parse_error_number, spawner_calls
 from superd.errors import Fault
@@ -29,6 +30,7 @@ def check_sandbox(draft: Draft) -> Iterator[Fault]:
         yield _fault(draft, sandbox, "ambient_capabilities", problem, remedy)
     if whole.dynamic_user:
         yield from _dynamic_user(draft, sandbox)
+    yield from _hidden_paths(draft, sandbox, whole)
     yield from _filter(draft, sandbox, whole)
 
 
@@ -58,6 +60,26 @@ def _network(draft: Draft) -> Iterator[Fault]:
     if sandbox.tcp_bind_ports not in (None, (), ANY_PORT) and target is None:
         problem = "private_network denies bind, since nobody would come"
         yield _fault(draft, sandbox, "tcp_bind_ports", problem, "remove it, or write private_network = false")
+
+
+_PATHS = ("read_only_paths", "read_write_paths", "inaccessible_paths", "no_exec_paths")
+
+
+def _hidden_paths(draft: Draft, sandbox: Sandbox, whole: Sandbox) -> Iterator[Fault]:
+    """Paths that have to be there, in folders of which another key leaves nothing."""
+    hidden = []
+    if whole.protect_home in (ProtectHome.YES, ProtectHome.TMPFS):
+        hidden += [(folder, "protect_home", 'protect_home = "read-only"') for folder in HOMES]
+    if whole.private_tmp:
+        hidden += [(folder, "private_tmp", "private_tmp = false") for folder in TEMPORARY]
+    for key in _PATHS:
+        for text in getattr(sandbox, key) or ():
+            is_theirs = text.startswith("+") or not draft.values.get("root_directory")
+            path = posixpath.normpath(text.removeprefix("+"))  # with a - in front it is below nothing
+            for folder, by, instead in hidden:
+                if is_theirs and path.startswith(f"{folder}/"):
+                    problem = f"{by} leaves nothing of {folder} to the program"
+                    yield _fault(draft, sandbox, key, problem, f"leave {text} out, or write {instead}")
 
 
 _COMES_WITH_IT = ("no_new_privileges", "private_tmp", "restrict_suid_sgid")

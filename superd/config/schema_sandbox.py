@@ -14,7 +14,8 @@ _ROWS = (
      "mount_namespace, network_namespace, pid_namespace, user_namespace. A feature that a key needs, that this machine "
      "lacks and that is not named here is a fault of the service, and never passed over."),
     ("no_new_privileges", kinds.BOOLEAN, "",
-     "Whether no program can gain anything by executing a setuid file or one with capabilities."),
+     "Whether no program can gain anything by executing a setuid file or one with capabilities. With false such a "
+     "program is under the service's filters too, and may be one that takes no system call to fail."),
     ("capability_bounding_set", sandbox_kinds.BOUNDING, "",
      "The only capabilities that programs can ever have; all but these with ~ in front of the first. "
      "ambient_capabilities are added."),
@@ -96,7 +97,8 @@ _ROWS = (
      "Processor time of all processes of the service together: 100% is one processor."),
     ("landlock_read_paths", sandbox_kinds.LANDLOCK_PATHS, "",
      "What the programs may read. As soon as one of the three landlock keys is written, Landlock leaves nothing of the "
-     "file system but what they name."),
+     "file system but what they name. Before kernel 6.2 it keeps nobody from truncating files elsewhere that he may "
+     "write, and before 6.10 from controlling devices (ioctl)."),
     ("landlock_write_paths", sandbox_kinds.LANDLOCK_PATHS, "",
      "What they may read and write."),
     ("landlock_execute_paths", sandbox_kinds.LANDLOCK_PATHS, "",

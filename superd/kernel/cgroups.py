@@ -6,13 +6,15 @@ superd moves into one of its own first. systemd leaves all this to a unit with `
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 from superd.config.sandbox import UNLIMITED, Sandbox
 
 _CONTROLLERS = {"memory_max": "memory", "tasks_max": "pids", "cpu_quota": "cpu"}
-_OWN = "superd"
+_OWN = "superd-itself"  # "superd" is what an administrator calls the one that he starts it in
+_ROUNDS = 20
 _NO_LIMIT = "max"
 _PERIOD_US = 100_000  # of cpu.max, as systemd has it
 
@@ -35,15 +37,27 @@ def problem(sandbox: Sandbox, base: str) -> str:
     return "" if os.access(base, os.W_OK) else f"the control group {base} cannot be written"
 
 
+def prepare(sandbox: Sandbox, base: str) -> None:
+    """Have the controllers that a sandbox's limits take handed down, and superd out of the way for that.
+
+    By the master: in a pid namespace of its own a spawner sees no number of the others that are to be moved.
+
+    Raises OSError: a group cannot be made or written; EBUSY where somebody is still in the way.
+    """
+    try:
+        lacking = _wanted(sandbox) - set(_read(base, "cgroup.subtree_control").split())
+        if lacking:
+            _move_out(base)
+            _write(base, "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(lacking)))
+    except OSError as error:
+        raise OSError(error.errno, f"the control group {base} cannot be divided: {error.strerror}") from error
+
+
 def enter(service: str, sandbox: Sandbox, base: str) -> None:
     """Have this process, and all that it starts, counted in a service's group, under its limits.
 
     Raises OSError: the group cannot be made or written.
     """
-    lacking = _wanted(sandbox) - set(_read(base, "cgroup.subtree_control").split())
-    if lacking:
-        _move_out(base)
-        _write(base, "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(lacking)))
     folder = os.path.join(base, f"service-{service}")
     os.makedirs(folder, exist_ok=True)
     for name, value in limits(sandbox):
@@ -86,8 +100,13 @@ def _move_out(base: str) -> None:
         return
     own = os.path.join(base, _OWN)
     os.makedirs(own, exist_ok=True)
-    for pid in _read(base, "cgroup.procs").split():
-        _write(own, "cgroup.procs", pid)
+    for _ in range(_ROUNDS):  # who forks meanwhile leaves a child behind
+        pids = _read(base, "cgroup.procs").split()
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                _write(own, "cgroup.procs", pid)
 
 
 def _read(folder: str, name: str) -> str:

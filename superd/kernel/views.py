@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from superd.config.sandbox import ProtectHome, ProtectProc, ProtectSystem, Sandbox
+from superd.config.sandbox import HOMES, TEMPORARY, ProtectHome, ProtectProc, ProtectSystem, Sandbox
 from superd.errors import SuperdError
 from superd.kernel import mounts
 from superd.kernel.mounts import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, mount, mount_setattr
@@ -54,8 +54,6 @@ class Step:
 
 _USR = ("/usr", "/boot", "/efi", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _OWN_RULES = ("/dev", "/proc", "/sys", "/home", "/root", "/run/user")
-_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  they are given away, not used
-_HOMES = ("/home", "/root", "/run/user")
 _TUNABLES = (
     "/proc/sys", "/proc/sysrq-trigger", "/proc/latency_stats", "/proc/mtrr", "/proc/apm", "/proc/acpi",
     "/proc/timer_stats", "/proc/fs", "/proc/irq", "/proc/bus", "/sys",
@@ -84,14 +82,14 @@ def _of_keys(sandbox: Sandbox) -> Iterator[Step]:
     """In an order in which, of two steps for one path, the later one is meant."""
     yield from _of_system(sandbox)
     if sandbox.protect_home in _OF_HOME:
-        yield from (Step(_OF_HOME[sandbox.protect_home], path, "protect_home") for path in _HOMES)
+        yield from (Step(_OF_HOME[sandbox.protect_home], path, "protect_home") for path in HOMES)
     if sandbox.private_pids or sandbox.protect_proc is not ProtectProc.DEFAULT:
         detail = _HIDEPID.get(sandbox.protect_proc or ProtectProc.DEFAULT, "")
         yield Step(
             Do.PROC, "/proc", "private_pids" if sandbox.private_pids else "protect_proc", detail=detail
         )
     if sandbox.private_tmp:
-        yield from (Step(Do.EMPTY, path, "private_tmp") for path in _TEMPORARY)
+        yield from (Step(Do.EMPTY, path, "private_tmp") for path in TEMPORARY)
     if sandbox.private_devices:
         yield Step(Do.DEVICES, "/dev", "private_devices")
     if sandbox.protect_kernel_tunables:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import evolve
 
 from superd.config.model import Mode
-from superd.config.sandbox import Feature, effective
+from superd.config.sandbox import Feature, effective, features
 from superd.errors import WireError
+from superd.kernel import cgroups
 from superd.kernel.birth import Birth, SpawnerLife
 from superd.kernel.identity import Identity
 from superd.kernel.namespaces import children_in_new_pids
@@ -131,6 +132,8 @@ class Spawners:
         if lacking and self._told.get(managed.id) != lacking:
             self._told[managed.id] = lacking
             self._warn(managed, f"this machine lacks {', '.join(sorted(lacking))}: its sandbox does without")
+        if Feature.CGROUP in features(sandbox, identity.uid == 0).keys() - lacking:
+            cgroups.prepare(sandbox, cgroups.own_group())
         birth = Birth(
             service, identity, self._caller, self._soft_nofile, master, own, work, listeners, sandbox, lacking
         )

@@ -175,6 +175,12 @@ def test_a_list_with_a_tilde_is_all_the_others(write: Write) -> None:
         ("dynamic_user = true\nprivate_tmp = false",
          "private_tmp = false: dynamic_user comes with it: what its user leaves would be the next one's; "
          "remove it, or write dynamic_user = false"),
+        ('profile = "strict"\nread_write_paths = ["/root/ann"]',
+         'read_write_paths = ["/root/ann"]: protect_home leaves nothing of /root to the program; '
+         'leave /root/ann out, or write protect_home = "read-only"'),
+        ('private_tmp = true\ninaccessible_paths = ["+/var/tmp//x"]',
+         'inaccessible_paths = ["+/var/tmp//x"]: private_tmp leaves nothing of /var/tmp to the program; '
+         "leave +/var/tmp//x out, or write private_tmp = false"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_obeyed_is_said(faults: Faults, line: str, fault: str) -> None:
@@ -208,6 +214,15 @@ def test_what_does_fit(write: Write) -> None:
     assert loaded(write, "private_network = true", service=udp).private_network
     backend = _CAT + 'forward = "unix:///run/x"\n'
     assert loaded(write, 'profile = "strict"', service=backend).profile is Profile.STRICT
+
+
+def test_paths_below_a_hidden_folder_that_need_not_be_there_or_are_not_the_programs(write: Write) -> None:
+    hidden = 'profile = "strict"\nread_write_paths = ["-/root/ann", "/root/../srv"]'
+    assert loaded(write, hidden).read_write_paths
+    jailed = _CAT + 'root_directory = "/srv"\n'
+    assert loaded(
+        write, 'profile = "strict"\nread_write_paths = ["/root/ann"]', service=jailed
+    ).read_write_paths
 
 
 def test_defaults_are_for_those_that_execute_something(write: Write) -> None:

@@ -23,27 +23,35 @@ def base(tmp_path: Path) -> Path:
 
 
 def test_superd_makes_way_and_hands_the_controllers_down(base: Path) -> None:
-    cgroups.enter("ftp", LIMITS, str(base))
-    assert (base / "superd/cgroup.procs").read_text() == "8"  # each is written by itself; the kernel adds
+    cgroups.prepare(LIMITS, str(base))
+    # each is written by itself; the kernel adds
+    assert (base / "superd-itself/cgroup.procs").read_text() == "8"
     assert (base / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
 
 
 def test_only_what_is_asked_for_is_handed_down(base: Path) -> None:
     (base / "cgroup.subtree_control").write_text("cpu\n")
-    cgroups.enter("ftp", effective(Sandbox(tasks_max=9, cpu_quota=10), root=False), str(base))
+    cgroups.prepare(effective(Sandbox(tasks_max=9, cpu_quota=10), root=False), str(base))
     assert (base / "cgroup.subtree_control").read_text() == "+pids"
 
 
 def test_what_is_handed_down_already_moves_nobody(base: Path) -> None:
     (base / "cgroup.subtree_control").write_text("cpu memory pids\n")
-    cgroups.enter("ftp", LIMITS, str(base))
-    assert not (base / "superd").exists()
+    cgroups.prepare(LIMITS, str(base))
+    assert not (base / "superd-itself").exists()
 
 
 def test_the_topmost_group_keeps_its_processes(base: Path) -> None:
     (base / "cgroup.type").unlink()
+    cgroups.prepare(LIMITS, str(base))
+    assert not (base / "superd-itself").exists()
+
+
+def test_a_spawner_moves_nobody(base: Path) -> None:
+    """In a pid namespace of its own it would see no number but its own, and move nobody else."""
     cgroups.enter("ftp", LIMITS, str(base))
-    assert not (base / "superd").exists()
+    assert not (base / "superd-itself").exists()
+    assert (base / "cgroup.subtree_control").read_text() == "\n"
 
 
 def test_to_look_changes_nothing(base: Path) -> None:
