@@ -290,6 +290,7 @@ attack each other.
 .Sh SEE ALSO
 .Xr superd-bind 1 ,
 .Xr hosts_access 5 ,
+.Xr superd-handler 7 ,
 .Xr systemd.time 7 ,
 .Xr superctl 8 ,
 .Xr superd 8

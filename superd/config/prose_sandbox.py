@@ -55,6 +55,10 @@ for what it writes,
 for whom it asks,
 .Ic memory_deny_write_execute
 = false for programs that compile while they run.
+It holds root too: a program that wants to be started as root and changes its user needs at least
+.Ic private_users
+= false and its capabilities in
+.Ic capability_bounding_set .
 .It Li \(dqnone\(dq
 Everything is lifted, for logins.
 .El
@@ -72,6 +76,20 @@ With
 the socket that a program was given is still the one of the outside.
 It cannot be connected, bound or made to listen anew; but a datagram socket that a program owns
 .Pq Ic mode No = \(dqwait\(dq
-sends wherever it likes.
+sends wherever it likes, and a unix datagram socket of its own to any that has a file, as that of
+.Xr syslog 3 .
+.Pp
+What a program misses it says itself, at best, by its
+.Ic standard_error ;
+superd does not see it fail.
+Files below /home, /root, /run/user and the machine's /tmp are not there, and those of other users are nobody's.
+With
+.Ic system_call_error_number
+= \(dqkill\(dq a system call that is denied by
+.Ic system_call_filter
+ends the program, and the line of its end in the log has
+.Dv SIGSYS ;
+.Ql strace \-f \-p Ar SPAWNER
+shows which one it was, and with what error everything else failed.
 """
 """``@ROWS@`` stands for the table."""

@@ -22,7 +22,7 @@ ANY_PORT = (-1,)
 
 ALL_CAPABILITIES = tuple(capability.name for capability in Capability)
 
-WRITABLE = ("-/tmp", "-/var/tmp", "-/dev/shm")
+WRITABLE = ("-+/tmp", "-+/var/tmp", "-+/dev/shm")
 """What anybody may write to. With these, and without files in memory (memfd_create), strict has nothing executed or
 mapped that a service wrote by itself."""
 

@@ -17,7 +17,7 @@ _NESTED = next(nested for nested in NESTED if nested.name == _TABLE)
 
 def check_sandbox(draft: Draft) -> Iterator[Fault]:
     """The faults of one service that have to do with its sandbox."""
-    if "exec" not in draft.servers:
+    if not {"exec", "handler"} & set(draft.servers):
         return
     sandbox = build_table(_NESTED, draft.tables[_TABLE])
     whole = effective(sandbox, draft.values.get("user") in ("root", "0"))

@@ -84,7 +84,8 @@ _ROWS = (
     ("memory_deny_write_execute", kinds.BOOLEAN, "",
      "Whether memory cannot be written first and executed then. Programs that compile while they run need that."),
     ("dynamic_user", kinds.BOOLEAN, "",
-     "Whether the service runs as a user that exists only for it, of a number that nobody has. It brings "
+     "Whether the service runs as a user that exists only for it, of a number that nobody has, and the same at each "
+     "start unless somebody has it by then. It brings "
      "no_new_privileges, private_tmp, protect_system = \"strict\", protect_home = \"read-only\" and restrict_suid_sgid "
      "with it."),
     ("memory_max", sandbox_kinds.MEMORY, "",

@@ -185,7 +185,7 @@ _WORST = "unsafe"
 
 def assess(service: Service) -> Report | None:
     """The verdict about a service; None where no program is started for it: superd's acceptor serves it."""
-    if not service.exec:
+    if not service.has_children:
         return None
     sandbox = effective(service.sandbox, _is_root(service))
     total = sum(row.weight for row in _ROWS)

@@ -57,6 +57,7 @@ def main(descriptor: int) -> NoReturn:
         descriptor: of the link; the spawner's first packet says what to import.
     """
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, descriptor)
+    link.set_inheritable(False)  # a module may start programs
     settings = marshal.loads(link.recv(REQUEST_BYTES))  # noqa: S302  of the spawner, which runs us
     try:
         caller = _prepared(link, settings)

@@ -6,7 +6,8 @@ import functools
 import grp
 import os
 import pwd
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from attrs import frozen
 
@@ -128,15 +129,24 @@ def unused_uid(low: int = UNUSED_LOW, high: int = UNUSED_HIGH) -> int:
     Raises:
         IdentityError: all are taken.
     """
+    return _unused(range(low, high + 1), ())
+
+
+def _unused(candidates: Sequence[int], others: Container[int | None]) -> int:
     running = set(_running_ids())
-    for uid in range(low, high + 1):
-        if uid not in running and _account(uid) is None and not _has_group(uid):
+    for uid in candidates:
+        if uid not in others and uid not in running and _account(uid) is None and not _has_group(uid):
             return uid
+    low, high = min(candidates), max(candidates)
     raise IdentityError(f"every uid from {low} to {high} is in use", "create a user for the acceptor")
 
 
 class DynamicUsers:
-    """The users that exist only for a service (``dynamic_user``): one each, the same as long as superd runs."""
+    """The users that exist only for a service (``dynamic_user``): one each, the same as long as superd runs.
+
+    And afterwards, unless somebody else has the number by then: it follows from the service's name, so what the user
+    left on the disk is not the next one's, and two superds hardly choose the same. systemd does so too.
+    """
 
     def __init__(self) -> None:
         self._given: dict[str, int] = {}
@@ -153,15 +163,18 @@ class DynamicUsers:
             IdentityError: all numbers are in use, or there is no such group.
         """
         uid = self._given.get(service)
-        low = UNUSED_LOW
-        while uid is None:
-            found = unused_uid(low)
-            if found != taken and found not in self._given.values():
-                uid = self._given[service] = found
-            low = found + 1
+        if uid is None:
+            uid = self._given[service] = _unused(_by_name(service), {taken, *self._given.values()})
         return Identity(
             uid, uid, tuple(sorted({uid, *map(group_id, groups)})), str(uid), "/", "/usr/sbin/nologin"
         )
+
+
+def _by_name(service: str) -> Sequence[int]:
+    """All numbers of the range, from one on that the name chooses."""
+    numbers = range(UNUSED_LOW, UNUSED_HIGH + 1)
+    start = zlib.crc32(service.encode()) % len(numbers)
+    return (*numbers[start:], *numbers[:start])
 
 
 def _number(text: str, problem: str, remedy: str) -> int:

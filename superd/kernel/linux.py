@@ -46,6 +46,21 @@ _CAPABILITY_VERSION_3 = 0x20080522  # include/uapi/linux/capability.h: 64 bits i
 _SYS_CLOSE_RANGE = 436  # on every architecture but alpha (asm-generic/unistd.h)
 _MAX_FD = 0xFFFFFFFF
 
+# arch/*/include, and asm-generic/unistd.h: by what uname(2) says and the bytes of a pointer
+_SYS_KEYCTL = {
+    ("x86_64", 8): 250,
+    ("x86_64", 4): 288,
+    ("i686", 4): 288,
+    ("aarch64", 8): 219,
+    ("aarch64", 4): 311,
+    ("armv7l", 4): 311,
+    ("riscv64", 8): 219,
+    ("loongarch64", 8): 219,
+    ("ppc64le", 8): 271,
+    ("s390x", 8): 280,
+}
+_KEYCTL_JOIN_SESSION_KEYRING = 1  # include/uapi/linux/keyctl.h
+
 AT_EMPTY_PATH = 0x1000  # include/uapi/linux/fcntl.h: the descriptor itself is meant
 
 CAP_SETPCAP = 8  # include/uapi/linux/capability.h
@@ -273,6 +288,23 @@ def close_range(first: int, last: int = _MAX_FD) -> None:
         for fd in map(int, os.listdir("/proc/self/fd")):
             if first <= fd <= last:
                 os.closerange(fd, fd + 1)  # the listing's own descriptor is gone already: not an error here
+
+
+def leave_session_keyring() -> None:
+    """Join a session keyring that is new and empty, and nobody else's (keyctl(2), keyrings(7)).
+
+    Keys of the keyring that a process inherits can be read by it, whoever's they are. Without key management in the
+    kernel (ENOSYS), and where a container's filter denies it (EPERM), there are no keys to be had by the children
+    either. On a machine whose number of the call is not known here nothing is done.
+    """
+    number = _SYS_KEYCTL.get((os.uname().machine, ctypes.sizeof(ctypes.c_void_p)))
+    if number is None:
+        return
+    try:
+        _checked("keyctl", int(_libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, 0, 0)))
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
 
 
 def fchownat(fd: int, path: str, uid: int, gid: int, flags: int) -> None:

@@ -20,6 +20,8 @@ MNT_DETACH = 0x2
 ATTR_RDONLY = 0x1
 ATTR_NOEXEC = 0x8
 
+_RESOLVE_IN_ROOT = 0x10  # include/uapi/linux/openat2.h
+_SYS_OPENAT2 = 437  # on every architecture but alpha (asm-generic/unistd.h), kernel 5.6
 _AT_RECURSIVE = 0x8000  # include/uapi/linux/fcntl.h
 _SYS_MOUNT_SETATTR = 442  # on every architecture but alpha (asm-generic/unistd.h), kernel 5.12
 
@@ -33,20 +35,25 @@ class _MountAttr(ctypes.Structure):
     )
 
 
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
 _libc.mount.restype = ctypes.c_int
 _libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 _libc.umount2.restype = ctypes.c_int
-_libc.syscall.argtypes = (
+_syscall = _libc.syscall
+_syscall.argtypes = (
     ctypes.c_long,
-    ctypes.c_int,
+    ctypes.c_long,
     ctypes.c_char_p,
-    ctypes.c_uint,
-    ctypes.POINTER(_MountAttr),
+    ctypes.c_void_p,
+    ctypes.c_void_p,
     ctypes.c_size_t,
 )
-_libc.syscall.restype = ctypes.c_long
+_syscall.restype = ctypes.c_long
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
@@ -64,8 +71,18 @@ def mount_setattr(target: str, *, add: int = 0, remove: int = 0, recursive: bool
     """Change attributes of a mount, and of all those below it; unlike a remount it leaves the others alone."""
     attributes = _MountAttr(attr_set=add, attr_clr=remove)
     flags = _AT_RECURSIVE if recursive else 0
-    arguments = (-100, os.fsencode(target), flags, ctypes.byref(attributes), ctypes.sizeof(attributes))
-    checked(f"mount_setattr {target}", int(_libc.syscall(_SYS_MOUNT_SETATTR, *arguments)))
+    arguments = (-100, os.fsencode(target), flags, ctypes.addressof(attributes), ctypes.sizeof(attributes))
+    checked(f"mount_setattr {target}", int(_syscall(_SYS_MOUNT_SETATTR, *arguments)))
+
+
+def open_in_root(root: int, path: str) -> int:
+    """A descriptor (O_PATH) of what a path leads to where a folder is the root directory, as with chroot(2).
+
+    No link leads out, whoever made it and whatever becomes of it meanwhile (openat2(2), kernel 5.6).
+    """
+    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
+    arguments = (root, os.fsencode(path), ctypes.addressof(how), ctypes.sizeof(how), 0)
+    return checked(f"openat2 {path}", int(_syscall(_SYS_OPENAT2, *arguments)))
 
 
 @frozen

@@ -24,7 +24,7 @@ class PrivilegeError(SuperdError):
     """Privileges could not be given up, or could be regained. The process must end: it may hold any of them."""
 
 
-def drop_for_good(identity: Identity, *, keep_capabilities: bool = False) -> None:
+def drop_for_good(identity: Identity) -> None:
     """Become ``identity`` without a way back.
 
     As root: empties the ambient and the bounding set, sets groups, gid and uid, empties the capabilities and
@@ -33,27 +33,22 @@ def drop_for_good(identity: Identity, *, keep_capabilities: bool = False) -> Non
 
     Args:
         identity: whom to become.
-        keep_capabilities: for a service of user root, which keeps what superd itself has; only the ids are set.
 
     Raises:
         PrivilegeError: a step failed or the proof did; end the process.
     """
     as_root = os.geteuid() == 0
-    _refuse_impossible(identity, as_root, keep_capabilities)
+    _refuse_impossible(identity, as_root)
     try:
         linux.ambient_clear()
-        if as_root and not keep_capabilities:
+        if as_root:
             _empty_bounding_set()
         _set_ids(identity)
-        if not keep_capabilities:
-            linux.capset(_NOTHING)
-            linux.set_no_new_privs()
+        linux.capset(_NOTHING)
+        linux.set_no_new_privs()
     except OSError as error:
         raise PrivilegeError(f"cannot become {identity.user}: {error.strerror}") from error
-    if keep_capabilities:
-        _verify_ids(identity)
-    else:
-        verify_dropped(identity, from_root=as_root)
+    verify_dropped(identity, from_root=as_root)
 
 
 def verify_dropped(identity: Identity, *, from_root: bool = True) -> None:
@@ -103,7 +98,7 @@ def take_on(identity: Identity, rights: Rights) -> None:
         PrivilegeError: a step failed; end the process.
     """
     as_root = os.geteuid() == 0
-    _refuse_impossible(identity, as_root, False)
+    _refuse_impossible(identity, as_root)
     try:
         linux.ambient_clear()
         kept = _kept(identity, rights) | (rights.until_finished & linux.capget().permitted if as_root else 0)
@@ -227,10 +222,8 @@ def verify_all_but(identity: Identity, capability: int) -> None:
     _verify_no_way_back(identity)
 
 
-def _refuse_impossible(identity: Identity, as_root: bool, keep_capabilities: bool) -> None:
+def _refuse_impossible(identity: Identity, as_root: bool) -> None:
     """Say what is wrong while nothing has changed yet, clearer than the kernel's EPERM would."""
-    if keep_capabilities and identity.uid != 0:
-        raise PrivilegeError(f"only user root keeps capabilities, not {identity.user}")
     if as_root:
         return
     if identity.uid != os.getuid():

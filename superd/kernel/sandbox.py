@@ -37,11 +37,12 @@ from attrs import frozen
 
 from superd.config.capabilities import Capability
 from superd.config.model import Service
-from superd.config.sandbox import ANY_PORT, Feature, Sandbox, capability_mask, features
+from superd.config.sandbox import ALL_CAPABILITIES, ANY_PORT, Feature, Sandbox, capability_mask, features
 from superd.errors import SuperdError
 from superd.kernel import cgroups, filters, landlock, linux, mounts, namespaces, privileges, views
 from superd.kernel.identity import Identity
 
+_EVERYTHING = (1 << 64) - 1  # whatever a newer kernel has
 _SYS_ADMIN = 1 << Capability.CAP_SYS_ADMIN
 
 
@@ -131,8 +132,9 @@ def settle(place: Place, facts: filters.Facts | None, parent: int) -> None:
 def _rights(sandbox: Sandbox, identity: Identity) -> privileges.Rights:
     """What the spawner, and so its children, may have; CAP_SYS_ADMIN no longer than the filters take."""
     late = 0 if sandbox.no_new_privileges else _SYS_ADMIN
+    bounding = sandbox.capability_bounding_set or ()
     return privileges.Rights(
-        bounding=capability_mask(sandbox.capability_bounding_set or ()),
+        bounding=_EVERYTHING if bounding == ALL_CAPABILITIES else capability_mask(bounding),
         ambient=capability_mask(sandbox.ambient_capabilities or ()),
         until_finished=late,
         no_new_privileges=bool(sandbox.no_new_privileges),
@@ -143,11 +145,16 @@ def _restrict(sandbox: Sandbox) -> None:
     with _naming("landlock", "its paths"):
         landlock.restrict(
             landlock.Ruleset(
-                paths=tuple(_path_rules(sandbox)) or None,
+                paths=tuple(_path_rules(sandbox)) if _names_paths(sandbox) else None,
                 bind_ports=_ports(sandbox.tcp_bind_ports),
                 connect_ports=_ports(sandbox.tcp_connect_ports),
             )
         )
+
+
+def _names_paths(sandbox: Sandbox) -> bool:
+    """Whether files are restricted: also by paths of which none is there, and then to nothing at all."""
+    return bool(sandbox.landlock_read_paths or sandbox.landlock_write_paths or sandbox.landlock_execute_paths)
 
 
 def _path_rules(sandbox: Sandbox) -> Iterator[landlock.PathRule]:

@@ -143,20 +143,18 @@ class View:
             SuperdError: one cannot be done; names its key and path.
         """
         for step in wanted:
-            path = self._find(step)
-            if path is None:
-                continue
             try:
-                self._do(step, path)
+                if step.do is Do.PROC and self._root:
+                    self._do(step, "/proc")  # where this process looks itself up until it changes its root
+                path = self._find(step)
+                if path is not None:
+                    self._do(step, path)
             except OSError as error:
                 raise SuperdError(f"sandbox.{step.key}: {step.path}: {error.strerror}") from error
 
     def _find(self, step: Step) -> str | None:
         """Where the step is to be done, links followed; None where there is nothing and need not be."""
-        root = self._root if step.inside else ""
-        path = os.path.realpath(root + step.path)
-        if root and os.path.commonpath((path, os.path.realpath(root))) != os.path.realpath(root):
-            path = ""  # a link leads out of it, which it does not for who is inside
+        path = _inside(self._root, step.path) if self._root and step.inside else os.path.realpath(step.path)
         if path and os.path.exists(path):
             return path
         if step.optional:
@@ -194,6 +192,21 @@ class View:
         for below, was_read_only in self._before.items():
             if below != path and _is_in(below, path) and not was_read_only and os.path.ismount(below):
                 mount_setattr(below, remove=mounts.ATTR_RDONLY, recursive=False)
+
+
+def _inside(root: str, path: str) -> str:
+    """Where a path leads to for who has that root directory, links and all; empty where to nothing."""
+    above = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = mounts.open_in_root(above, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    finally:
+        os.close(above)
+    try:
+        return os.readlink(f"/proc/self/fd/{found}")
+    finally:
+        os.close(found)
 
 
 def _is_in(path: str, folder: str) -> bool:
@@ -241,17 +254,19 @@ _LINKS = {
 
 
 def _make_devices(path: str) -> None:
-    """Cover /dev by one that holds what any program may have. The nodes are the machine's, bound: none is made."""
+    """Cover /dev by one that holds what any program may have. The nodes are the machine's, bound: none is made.
+
+    That of a root directory may be empty, or hold links of who owns it, which root would follow out of there.
+    """
     mask = os.umask(0)
     stage = next(one for one in _STAGES if os.path.isdir(one) and not _is_in(path, one))
     mount("tmpfs", stage, "tmpfs", MS_NOSUID, "mode=755,size=64k")
     try:
         for name in _NODES:
-            if os.path.exists(os.path.join(path, name)):
-                _bind_file(os.path.join(path, name), os.path.join(stage, name))
-        log = os.path.join(path, "log")
-        if os.path.exists(log):
-            _bind_file(os.path.realpath(log), os.path.join(stage, "log"))
+            if os.path.exists(f"/dev/{name}"):
+                _bind_file(f"/dev/{name}", os.path.join(stage, name))
+        if os.path.exists("/dev/log"):
+            _bind_file(os.path.realpath("/dev/log"), os.path.join(stage, "log"))
         for name, target in _LINKS.items():
             os.symlink(target, os.path.join(stage, name))
         for name, kind, options in (

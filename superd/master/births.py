@@ -127,6 +127,7 @@ def execute_role(
 def _become_stranger(link: socket.socket, report: int) -> None:
     """Descriptors 0 and 1 on /dev/null, 2 as it is, 3 the link, 4 where a failure is told; nothing else."""
     os.setsid()
+    linux.leave_session_keyring()
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 16) for descriptor in (link.fileno(), report)]
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)

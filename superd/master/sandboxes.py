@@ -27,8 +27,12 @@ def sandbox_faults(service: Service, root: bool) -> list[Fault]:
 
 
 def lacking_features(service: Service, sandbox: Sandbox) -> frozenset[Feature]:
-    """The optional features that are not there."""
-    return frozenset(feature for feature in service.sandbox.optional if _reason(feature, sandbox))
+    """The optional features that it would have, and that are not there."""
+    return frozenset(
+        feature
+        for feature in features(sandbox, root=False)
+        if feature in service.sandbox.optional and _reason(feature, sandbox)
+    )
 
 
 def _reason(feature: Feature, sandbox: Sandbox) -> str:

@@ -71,6 +71,7 @@ class Spawners:
         self._warn = warn
         self.broken: Callable[[Managed, Sequence[str]], None] = _nobody
         self._by_pid: dict[int, tuple[Managed, Spawner]] = {}
+        self._told: dict[int, frozenset[Feature]] = {}  # what was said that a service does without
         self._orphans = Orphans(loop, lambda pid: pid in self._by_pid or is_acceptor(pid))
 
     def __len__(self) -> int:
@@ -127,6 +128,9 @@ class Spawners:
         listeners = [listener.sock for listener in managed.listeners if listener.sock] if is_instance else []
         sandbox = effective(service.sandbox, identity.uid == 0)
         lacking = lacking_features(service, sandbox)
+        if lacking and self._told.get(managed.id) != lacking:
+            self._told[managed.id] = lacking
+            self._warn(managed, f"this machine lacks {', '.join(sorted(lacking))}: its sandbox does without")
         birth = Birth(
             service, identity, self._caller, self._soft_nofile, master, own, work, listeners, sandbox, lacking
         )

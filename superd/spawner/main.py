@@ -74,8 +74,12 @@ def _defect(error: Exception) -> str:
 
 
 def _forget(keep: Sequence[int]) -> None:
-    """Close every descriptor of the master but ours, and leave its session: Ctrl-C is the master's business."""
+    """Close every descriptor of the master but ours, and leave its session: Ctrl-C is the master's business.
+
+    The keys of whoever started superd are in the session's keyring, and are not for the programs of services.
+    """
     os.setsid()
+    linux.leave_session_keyring()
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for standard in (0, 1, 2):
         os.dup2(null, standard, inheritable=True)

@@ -12,7 +12,7 @@ from kernel_child import NOBODY, in_child, needs_root, proc_status, public_folde
 
 from superd.kernel import linux
 from superd.kernel.identity import Identity, acceptor_identity, resolve
-from superd.kernel.privileges import PrivilegeError, drop_for_good, verify_dropped
+from superd.kernel.privileges import PrivilegeError, Rights, drop_for_good, finish, take_on, verify_dropped
 
 pytestmark = needs_root
 
@@ -115,18 +115,14 @@ def test_a_service_of_root_keeps_its_capabilities() -> None:
     before = _facts()
 
     def child() -> dict[str, list[str]]:
-        drop_for_good(identity, keep_capabilities=True)
+        rights = Rights(bounding=linux.bounding_set(), no_new_privileges=False)
+        take_on(identity, rights)
+        finish(identity, rights)
         return _facts()
 
     after = in_child(child)
     assert {name: after[name] for name in FIELDS[3:]} == {name: before[name] for name in FIELDS[3:]}
     assert after["Groups"] == [str(gid) for gid in identity.groups]
-
-
-def test_nobody_else_keeps_them() -> None:
-    assert "only user root keeps" in _refusal(
-        lambda: drop_for_good(resolve("nobody"), keep_capabilities=True)
-    )
 
 
 # --- containers start with less ---

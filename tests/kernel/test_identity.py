@@ -14,6 +14,7 @@ from kernel_child import NOBODY, in_child, needs_root
 from superd.kernel.identity import (
     UNUSED_HIGH,
     UNUSED_LOW,
+    DynamicUsers,
     Identity,
     IdentityError,
     acceptor_identity,
@@ -132,6 +133,23 @@ def test_the_unused_uid_is_not_one_that_a_process_runs_as() -> None:
         return unused_uid()
 
     assert in_child(child) != taken
+
+
+def test_a_dynamic_user_has_the_number_that_follows_from_the_services_name() -> None:
+    """Whatever services there are besides, so that his files are not another's after a restart."""
+    names = [f"service-{number}" for number in range(20)]
+    first, second = DynamicUsers(), DynamicUsers()
+    given = {name: first.identity(name, (), None).uid for name in names}
+    assert len(set(given.values())) == len(names)
+    assert all(UNUSED_LOW <= uid <= UNUSED_HIGH for uid in given.values())
+    assert {name: first.identity(name, (), None).uid for name in names} == given
+    alone = names[7]
+    assert second.identity(alone, (), None).uid == given[alone]
+
+
+def test_a_dynamic_user_has_no_number_of_another_service_or_the_acceptor() -> None:
+    alone = DynamicUsers().identity("a", (), None).uid
+    assert DynamicUsers().identity("a", (), alone).uid != alone
 
 
 def test_no_unused_uid_is_an_error_with_a_remedy() -> None:

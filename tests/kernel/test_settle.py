@@ -65,3 +65,15 @@ def test_the_filters_are_in_force_afterwards() -> None:
         return [failure(attempt) for attempt in attempts]
 
     assert in_child(child) == [errno.EACCES, errno.EPERM]
+
+
+@needs_root
+def test_landlocks_paths_of_which_none_is_there_leave_nothing() -> None:
+    """Rather than everything."""
+    wanted = place(landlock_read_paths=("-/nonexistent/superd",))
+
+    def child() -> int:
+        settle(wanted, wanted.facts, os.getppid())
+        return failure(lambda: os.listdir("/etc"))
+
+    assert in_child(child) == errno.EACCES

@@ -298,6 +298,12 @@ def test_the_process_that_forks_is_no_stray_of_its_children(address: str, folder
         assert caller_of(superd) == caller
 
 
+def test_without_root_whoever_runs_superd_serves(address: str, folder: Path) -> None:
+    services = handler(address, folder, TELLS, "tell", user="daemon").replace(":7", ":7007")
+    with Superd(services, run_as="daemon"):
+        assert json.loads(exchange(address, 7007))["uids"] == [DAEMON] * 3
+
+
 def test_in_the_strictest_sandbox(address: str, folder: Path) -> None:
     """There it has pids of its own, and the log has those that everybody else sees."""
     with Superd(

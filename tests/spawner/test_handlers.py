@@ -168,6 +168,16 @@ def test_signals_that_a_module_takes_make_nobody_deaf(tmp_path: Path) -> None:
         assert [found for found, *_ in ended(one)] == [pid]
 
 
+def test_a_program_that_a_module_starts_has_no_link(tmp_path: Path) -> None:
+    code = (
+        "os.system('ls -l /proc/self/fd > seen')\ndef serve(c): c.writer.write(open('seen', 'rb').read())\n"
+    )
+    with caller(tmp_path, f"import os\nos.chdir({str(tmp_path)!r})\n{code}") as one:
+        _, client, log = call(one)
+        seen, _ = rest(client, log)
+    assert b"/dev/null" in seen and b"socket:" not in seen
+
+
 def test_a_module_that_raises_is_told_with_its_traceback(tmp_path: Path) -> None:
     with (
         pytest.raises(LoadError) as raised,

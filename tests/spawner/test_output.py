@@ -128,14 +128,19 @@ def test_a_child_that_never_ends_its_line_costs_bounded_memory(pipe: Pipe) -> No
 @given(
     st.lists(
         st.one_of(
-            st.binary(max_size=60),
+            st.tuples(st.binary(max_size=60), st.just(1)),
             # more lines at once than the burst would be counted instead of told
-            st.binary(min_size=1, max_size=4).map(lambda data: data.replace(b"\n", b"n") * 3000),
+            st.tuples(
+                st.binary(min_size=1, max_size=4).map(lambda data: data.replace(b"\n", b"n")), st.just(3000)
+            ),
         ),
         max_size=12,
     )
 )
-def test_every_byte_is_told_in_order_and_every_message_fits_its_packet(written: list[bytes]) -> None:
+def test_every_byte_is_told_in_order_and_every_message_fits_its_packet(
+    pieces: list[tuple[bytes, int]],
+) -> None:
+    written = [data * times for data, times in pieces]
     pipe = Pipe()
     told = [line for data in written for line in lines(pipe.write(data))]
     told += lines(pipe.end())

@@ -134,7 +134,7 @@ def test_a_spawner_that_it_commands_starts_its_own_program_as_its_own_user(
         to_spawners.post(Connections(((1, peer),)), [theirs.fileno()])
         theirs.close()
         ours.sendall(b"x")
-        report(answer=ours.recv(10).decode())
+        report(answer=answer_of(ours))
         told.append(ours)
     """
     with hijacked(folder, services(address, folder), program) as superd:

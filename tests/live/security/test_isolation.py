@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import signal
@@ -13,11 +14,19 @@ import pytest
 from clients import connect
 from harness import Superd, descendants, exchange, is_alive, wait_until
 
+from superd.kernel import linux
+
 from .inside import look, seen
 
 pytestmark = pytest.mark.live
 
 DAEMON = pwd.getpwnam("daemon")
+KEYCTL = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine, -1)
+
+
+def session_keyring() -> int:
+    """The number of this process's session keyring (KEYCTL_GET_KEYRING_ID)."""
+    return int(ctypes.CDLL(None).syscall(KEYCTL, 0, -3, 0))
 
 
 def test_private_network(address: str) -> None:
@@ -259,3 +268,20 @@ def test_landlock_leaves_only_what_is_named(address: str, folder: Path) -> None:
             "bind": "done",
             "other": "EACCES",
         }
+
+
+@pytest.mark.skipif(KEYCTL < 0, reason="the number of keyctl is known here for two machines")
+def test_the_keys_of_who_started_superd_are_not_the_programs(address: str) -> None:
+    """Nor are those of one service's user another's: each spawner has a session keyring of its own."""
+    body = f"""
+    attempts = {{"keyring": lambda: str(call("syscall", {KEYCTL}, 0, -3, 0))}}
+    """
+    linux.leave_session_keyring()  # as a login gives one
+    own = session_keyring()
+    services = look("a", address, "", body) + look(
+        "b", address, 'profile = "none"', body, user="games", port=2
+    )
+    with Superd(services):
+        seen_by = [seen(address, port)["keyring"] for port in (1, 2)]
+    assert all(one.isdigit() for one in seen_by)
+    assert len({str(own), *seen_by}) == 3

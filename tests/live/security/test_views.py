@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
-from harness import Superd, written
+from harness import Superd, exchange, written
 
 from .inside import look, seen
 
@@ -198,3 +199,37 @@ def test_a_path_that_is_not_there_stops_the_service_and_is_named(address: str) -
         told = superd.wait_for("error", service="a")["message"]
         assert "sandbox.read_only_paths" in told
         assert "/nowhere/at/all" in told
+
+
+def test_a_strict_service_in_a_root_directory_of_its_own(address: str, folder: Path) -> None:
+    """What is protected is what the program sees there; whatever a jail need not have may be missing."""
+    jail = folder / "jail"
+    for name in ("bin", "etc", "tmp"):
+        (jail / name).mkdir(parents=True)
+    (jail / "tmp").chmod(0o777)
+    shutil.copy("/bin/busybox", jail / "bin/busybox")
+    script = "echo x >/etc/y || echo x >/tmp/y && /bin/busybox ls /tmp; /bin/busybox ls /"
+    services = f"""
+        [services.jailed]
+        listen = ["tcp://{address}:7"]
+        exec = ["/bin/busybox", "sh", "-c", "{script}"]
+        user = "daemon"
+        root_directory = "{jail}"
+        standard_error = "null"
+        [services.jailed.sandbox]
+        profile = "strict"
+    """
+    with Superd(services, folder=folder):
+        assert exchange(address, 7).decode().split() == ["y", "bin", "etc", "tmp"]
+    assert list((jail / "tmp").iterdir()) == []
+
+
+def test_a_feature_that_is_lacking_is_told_where_the_service_does_without(address: str) -> None:
+    """As an ordinary user's superd, which has no namespaces to give."""
+    keys = 'profile = "strict"\noptional = ["mount_namespace", "network_namespace", "pid_namespace", "user_namespace"]'
+    body = "attempts = {'pid': lambda: str(os.getpid() > 9), 'usr': lambda: call('mount', b'x', b'/', b'y', 0, None)}"
+    services = look("a", address, keys, body, port=1234).replace('user = "daemon"', "")
+    with Superd(services, run_as="games") as superd:
+        assert seen(address, 1234) == {"pid": "True", "usr": "EPERM"}
+        told = superd.wait_for("spawner", service="a")["message"]
+        assert "lacks mount_namespace, network_namespace, pid_namespace, user_namespace" in told
