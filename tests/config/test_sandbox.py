@@ -196,7 +196,7 @@ def test_what_cannot_be_obeyed_is_said(faults: Faults, line: str, fault: str) ->
         (_CAT + 'user = "daemon"\n', "dynamic_user = true",
          'services.x.user = "daemon": dynamic_user gives it one; remove it, or write dynamic_user = false'),
         (_CAT.replace('exec = ["/bin/cat"]', 'builtin = "echo"'), "private_tmp = true",
-         "services.x.sandbox.private_tmp = true: only for exec; remove it"),
+         "services.x.sandbox.private_tmp = true: only for exec and handler; remove it"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_its_service_is_said(faults: Faults, service: str, line: str, fault: str) -> None:

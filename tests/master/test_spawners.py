@@ -80,9 +80,7 @@ def test_without_descriptors_for_a_spawner_the_acceptor_is_told_that_there_is_no
 
     def run() -> tuple[list[object], list[str], set[int]]:
         told, warned = Told(), list[str]()
-        spawners = Spawners(
-            Loop(), shouts, {}, 1024, told, lambda _, text: warned.append(text), lambda *_: True
-        )
+        spawners = Spawners(Loop(), shouts, {}, 1024, told, lambda _, text: warned.append(text))
         managed = Managed(1, service(), identity=resolve(""))
         managed.open_work()
         before = descriptors()

@@ -29,7 +29,6 @@ def session_keyring() -> int:
     return int(ctypes.CDLL(None).syscall(KEYCTL, 0, -3, 0))
 
 
-
 def test_private_network(address: str) -> None:
     """Nobody is reached: not from a new socket, not from the one that was given, connected anew."""
     body = """
@@ -279,7 +278,9 @@ def test_the_keys_of_who_started_superd_are_not_the_programs(address: str) -> No
     """
     linux.leave_session_keyring()  # as a login gives one
     own = session_keyring()
-    services = look("a", address, "", body) + look("b", address, 'profile = "none"', body, user="games", port=2)
+    services = look("a", address, "", body) + look(
+        "b", address, 'profile = "none"', body, user="games", port=2
+    )
     with Superd(services):
         seen_by = [seen(address, port)["keyring"] for port in (1, 2)]
     assert all(one.isdigit() for one in seen_by)
