@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import pwd
 import re
 import subprocess
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,15 @@ def listening(pid: int) -> set[int]:
         if table.startswith("udp") or line.split()[3] == "0A"
     )
     inodes = {int(line.split()[9]) for line in tables.splitlines()}
-    held = (os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir())
-    numbers = (re.fullmatch(r"socket:\[(\d+)\]", name) for name in held)
+    numbers = (re.fullmatch(r"socket:\[(\d+)\]", name) for name in held_by(pid))
     return {int(found[1]) for found in numbers if found} & inodes
+
+
+def held_by(pid: int) -> Iterator[str]:
+    """What its descriptors lead to, but for those that it closes meanwhile."""
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield str(entry.readlink())
 
 
 EVERYTHING = """
