@@ -27,6 +27,7 @@ class Programs:
     echo_once: Path
     accept_echo: Path
     accept_close: Path
+    bind_cost: Path
     bare: Path
     load: Path
     stream: Path

@@ -36,7 +36,7 @@ def test_list_names_the_scenarios_and_peers() -> None:
         "log",
         "rules",
     )
-    others = ("handler", "wake", "udp", "idle", "held", "cost")
+    others = ("bind", "handler", "wake", "udp", "idle", "held", "cost")
     peers = ("superd", "haproxy", "xinetd", "xinetd-bwrap", "xinetd-cps", "tcpserver")
     for words in (f"scenario {name}:" for name in (*scenarios, *others)):
         assert words in done.stdout
