@@ -24,8 +24,8 @@ from workplace import Workplace, workplace
 
 LOAD = Load(clients=8, connections=4000)
 CORES = 64
-MOST_SPAWNERS = 2
-"""Of one service (superd/master/spawners.py)."""
+MOST_SPAWNERS = 8
+"""Of one service by itself (superd/master/services.py, MOST_BY_ITSELF)."""
 
 _RULES = next(peer for peer in POLICIES if peer.name == "superd-rules")
 ROWS = (
