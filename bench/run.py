@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 
 from attrs import frozen
-from binding import measure_binding
 from cost import measure_cost
 from flood import measure_flood
 from forward import measure_forward
+from granted import measure_granted
 from handlers import HANDLERS
 from held import measure_held
 from idle import measure_idle
@@ -104,7 +104,7 @@ SCENARIOS = (
     Scenario("held", "10,000 connections, each with a child that sleeps", measure_held),
     Scenario("cost", "time on a processor that a connection costs each process", measure_cost),
     Scenario("forward", "relays: one stream, connections a second, memory of idle ones", measure_forward),
-    Scenario("bind", "a port for an ordinary user: what superd-bind and authbind add", measure_binding),
+    Scenario("bind", "a port for an ordinary user: what superd-bind and authbind add", measure_granted),
     Scenario("flood", "what a flood from one client costs the others", measure_flood),
     Scenario(
         "policy",

@@ -93,7 +93,7 @@ def _run(
     return found
 
 
-def measure_binding(name: str, arguments: argparse.Namespace) -> bool:
+def measure_granted(name: str, arguments: argparse.Namespace) -> bool:
     """Measures, prints and saves."""
     low = free_port(GRANTABLE)
     with workplace((), arguments.cache) as place:
