@@ -12,9 +12,10 @@ from typing import Any
 from superd.errors import WireError
 from superd.kernel.identity import Identity
 from superd.master.births import BirthError, execute_role
+from superd.master.conversation import Conversation
 from superd.master.loop import Loop
 from superd.policy.outcome import status_word
-from superd.wire.fds import Link, close_all, pair
+from superd.wire.fds import Link, pair
 from superd.wire.messages import Ping
 from superd.wire.table import Phase, Role
 
@@ -59,7 +60,7 @@ class AcceptorKeeper:
         self._introduce = introduce
         self._heard = heard
         self._warn = warn
-        self._link: Link | None = None
+        self._conversation: Conversation | None = None
         self._pinged = self._ponged = 0
         self.deaths = 0
         self._born = 0.0
@@ -82,48 +83,21 @@ class AcceptorKeeper:
         self.epoch += 1
         self._born = time.monotonic()
         self._reason = ""
-        self._link = Link(ours, Role.MASTER, Role.ACCEPTOR)
-        self._link.phase = Phase.STARTING
+        link = Link(ours, Role.MASTER, Role.ACCEPTOR)
+        link.phase = Phase.STARTING
         self._pinged = self._ponged = 0
-        self._loop.watch(self._link.fileno(), self._readable)
+        self._conversation = Conversation(self._loop, link, MOST_AT_ONCE, self._heard, self._end)
         self._introduce()
         self._loop.after(PING_S, self._ping_of(self.pid))
 
     def set_phase(self, phase: Phase) -> None:
-        if self._link is not None:
-            self._link.phase = phase
+        if self._conversation is not None:
+            self._conversation.link.phase = phase
 
     def tell(self, message: object, descriptors: list[int] | None = None) -> None:
         """Send a message; dropped while no acceptor is there, since the next one is told everything anyway."""
-        if self._link is None:
-            return
-        try:
-            self._link.post(message, descriptors or ())
-            self._loop.watch_writing(self._link.fileno(), self._link.wants_write)
-        except OSError:
-            self._end("")
-
-    def _readable(self) -> None:
-        """Take requests. Who does not read the answers is not heard: they would pile up in a root process."""
-        link = self._link
-        if link is None:
-            return
-        try:
-            link.flush()
-            self._loop.watch_writing(link.fileno(), link.wants_write)
-            if link.wants_write:
-                return
-            for received in link.receive(MOST_AT_ONCE):
-                try:
-                    self._heard(received.message, received.descriptors)
-                finally:
-                    close_all(received.descriptors)
-                if self._link is not link or link.wants_write:
-                    return
-        except (EOFError, OSError):
-            self._end("")  # it ends by itself, and then its status says how, or it goes on for nobody
-        except WireError as error:
-            self._end(f"broke the rules of the wire: {error}")
+        if self._conversation is not None:
+            self._conversation.tell(message, descriptors or ())
 
     def _end(self, reason: str) -> None:
         self.kill(reason)
@@ -131,10 +105,9 @@ class AcceptorKeeper:
 
     def _hang_up(self) -> None:
         """Nothing more comes from this one; SIGCHLD tells how it ended."""
-        if self._link is not None:
-            self._loop.forget(self._link.fileno())
-            self._link.close()
-            self._link = None
+        if self._conversation is not None:
+            self._conversation.close()
+            self._conversation = None
 
     def kill(self, reason: str) -> None:
         if self.pid:
@@ -166,10 +139,10 @@ class AcceptorKeeper:
 
     @property
     def _is_unread(self) -> bool:
-        if self._link is None or self._link.wants_write:
+        if self._conversation is None or self._conversation.link.wants_write:
             return False
         unread = select.poll()
-        unread.register(self._link, select.POLLIN)
+        unread.register(self._conversation.link, select.POLLIN)
         return bool(unread.poll(0))
 
     def answered(self, number: int) -> None:

@@ -12,10 +12,11 @@ from superd.kernel import linux
 from superd.kernel.identity import UNUSED_LOW, Identity, IdentityError, unused_uid
 from superd.kernel.privileges import Rights, take_on
 from superd.master.births import BirthError, execute_role
+from superd.master.conversation import Conversation
 from superd.master.loop import Loop
 from superd.master.programs import find_program
 from superd.policy.outcome import status_word
-from superd.wire.fds import Link, close_all, pair
+from superd.wire.fds import Link, pair
 from superd.wire.grants import GrantsUp, ProgramWanted
 from superd.wire.table import Role
 
@@ -66,7 +67,7 @@ class BrokerKeeper:
         self._news = news
         self._warn = warn
         self._wanted = False
-        self._link: Link | None = None
+        self._conversation: Conversation | None = None
         self._deaths = 0
         self._born = 0.0
         self._reason = ""
@@ -106,47 +107,18 @@ class BrokerKeeper:
             theirs.close()
         self._born = time.monotonic()
         self._reason = ""
-        self._link = Link(ours, Role.MASTER, Role.BROKER)
-        self._loop.watch(self._link.fileno(), self._readable)
+        link = Link(ours, Role.MASTER, Role.BROKER)
+        self._conversation = Conversation(self._loop, link, MOST_AT_ONCE, self._answer, self._end)
 
     def _tell(self) -> None:
-        if self._link is not None:
-            message, descriptors = self._news()
-            self._post(self._link, message, descriptors)
+        if self._conversation is not None:
+            self._conversation.tell(*self._news())
 
-    def _post(self, link: Link, message: object, descriptors: list[int]) -> None:
-        try:
-            link.post(message, descriptors)
-            self._loop.watch_writing(link.fileno(), link.wants_write)
-        except OSError:
-            self._end("")
-
-    def _readable(self) -> None:
-        """Answer questions. Who does not read the answers is not heard: they would pile up in a root process."""
-        link = self._link
-        if link is None:
-            return
-        try:
-            link.flush()
-            self._loop.watch_writing(link.fileno(), link.wants_write)
-            if link.wants_write:
-                return
-            for received in link.receive(MOST_AT_ONCE):
-                try:
-                    self._answer(link, received.message, received.descriptors)
-                finally:
-                    close_all(received.descriptors)
-                if self._link is not link or link.wants_write:
-                    return
-        except (EOFError, OSError):
-            self._end("")
-        except WireError as error:
-            self._end(f"broke the rules of the wire: {error}")
-
-    def _answer(self, link: Link, message: object, descriptors: list[int]) -> None:
+    def _answer(self, message: object, descriptors: list[int]) -> None:
         if not isinstance(message, ProgramWanted) or len(descriptors) != 1:
             raise WireError("ProgramWanted without its process")
-        self._post(link, find_program(message, descriptors[0]), [])
+        if self._conversation is not None:
+            self._conversation.tell(find_program(message, descriptors[0]))
 
     def _end(self, reason: str) -> None:
         self._reason = self._reason or reason
@@ -155,10 +127,9 @@ class BrokerKeeper:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        if self._link is not None:
-            self._loop.forget(self._link.fileno())
-            self._link.close()
-            self._link = None
+        if self._conversation is not None:
+            self._conversation.close()
+            self._conversation = None
 
     def ended(self, pid: int, status: int) -> None:
         """A process ended; if it was the broker, another is started where one is wanted."""

@@ -171,11 +171,11 @@ def test_one_whose_words_are_still_to_be_read_is_not_taken_for_dead(stage: Stage
         time.sleep(3600)
     """)
     keeper = stage.keeper
-    assert keeper._link is not None
+    assert keeper._conversation is not None
     keeper._pinged = 1
-    assert select.select([keeper._link], [], [], PATIENCE_S)[0]
+    assert select.select([keeper._conversation.link], [], [], PATIENCE_S)[0]
     keeper._expect(keeper.pid, 1)
-    keeper._readable()
+    keeper._conversation._readable()
     assert stage.heard == [SpawnerWanted(1)]
     assert os.waitpid(keeper.pid, os.WNOHANG) == (0, 0)
     keeper._expect(keeper.pid, 1)
