@@ -133,8 +133,13 @@ class Managed:
             builtin=service.builtin or "",
             ident_user=service.ident_user,
             handler=service.handler.text if service.handler else "",
-            most_spawners=most_spawners(service, len(os.sched_getaffinity(0))),
+            most_spawners=self.most_spawners,
         )
+
+    @property
+    def most_spawners(self) -> int:
+        """How many spawners may take its connections at a time, on this machine."""
+        return most_spawners(self.service, len(os.sched_getaffinity(0)))
 
 
 def most_spawners(service: Service, processors: int) -> int:

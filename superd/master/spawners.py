@@ -84,7 +84,7 @@ class Spawners:
         importing = managed.service.handler is not None and any(
             not (spawner.ready or spawner.retiring) for spawner in managed.spawners.values()
         )
-        if importing or active >= managed.settings().most_spawners:
+        if importing or active >= managed.most_spawners:
             return
         if managed.identity is None or managed.work_out is None:
             return  # the service was switched off while the acceptor asked
