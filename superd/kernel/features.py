@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 from collections.abc import Callable
@@ -9,6 +10,10 @@ from typing import NoReturn
 
 from superd.config.sandbox import Feature
 from superd.kernel import landlock, linux, mounts, namespaces, seccomp
+
+PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""What says nothing of a feature. ENOSPC is not among them: it is how the kernel says that no namespace may be made at
+all (user_namespaces(7), max_user_namespaces = 0)."""
 
 _ROOT_ONLY = frozenset(
     {
@@ -25,6 +30,10 @@ def lacks(feature: Feature) -> str:
     """Why this machine, or this user, lacks a feature; empty when it is there.
 
     Control groups are looked at where their limits are known (cgroups.problem).
+
+    Raises:
+        OSError: it could not be tried now, for want of memory, processes or descriptors. Nothing is known then, and
+            nothing remembered.
     """
     if feature in _ROOT_ONLY and os.geteuid() != 0:
         return "superd is not root"
@@ -67,21 +76,30 @@ _ATTEMPTS: dict[Feature, Callable[[], None]] = {
 
 def _in_a_child(attempt: Callable[[], None]) -> str:
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid == 0:
         _report(attempt, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         reason = pipe.read().decode()
-    os.waitpid(pid, 0)
+    number = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if number in PASSING:
+        raise OSError(number, os.strerror(number))
     return reason
 
 
 def _report(attempt: Callable[[], None], writer: int) -> NoReturn:
+    number = 0
     try:
         attempt()
     except OSError as error:
         os.write(writer, (error.strerror or "refused").encode())
+        number = error.errno or 0
     except seccomp.SeccompError as error:
         os.write(writer, str(error).encode())
-    os._exit(0)
+    os._exit(number)

@@ -47,7 +47,15 @@ def _reason(feature: Feature, sandbox: Sandbox) -> str:
 
 def _without_features(service: Service, sandbox: Sandbox, root: bool) -> Iterator[Fault]:
     for feature, key in features(sandbox, root).items():
-        reason = _reason(feature, sandbox) if feature not in sandbox.optional else ""
+        if feature in sandbox.optional:
+            continue
+        try:
+            reason = _reason(feature, sandbox)
+        except OSError as error:
+            yield _fault(
+                service, key, f"{feature} cannot be tried: {error.strerror}", "reload once that has passed"
+            )
+            continue
         if reason:
             as_user = _NEEDS_ROOT if os.geteuid() != 0 and feature is not Feature.SECCOMP else ""
             remedy = f'{as_user or "leave it out"}, or do without: optional = ["{feature}"]'
