@@ -5,18 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from attrs import frozen
 from flood_report import FloodResults, FloodSample, flood_table, save_flood
 from limited import BYSTANDER, LIMITED
 from measure import Load, Sample, load_command, run_load, run_rounds
-from peers import AbsentError, Peer, Site
+from peers import Peer, Site
 from plots import Panel, draw
 from programs import MissingError
 from report import AGAIN, progress
-from running import HIGH_PORTS, PRIVILEGED_PORTS, NotServingError, echoes, free_port, listens, serving
+from running import (
+    HIGH_PORTS,
+    PRIVILEGED_PORTS,
+    echoes,
+    free_port,
+    listens,
+    serving,
+    startable,
+)
 from workplace import Workplace, workplace
 
 CLIENTS = (1, 4, 8)
@@ -103,7 +111,7 @@ def measure_flood(name: str, arguments: argparse.Namespace) -> bool:
     seconds = arguments.seconds or SECONDS
     with workplace((*chosen, LIMITED[0]), arguments.cache) as place:
         floods = Floods(place, arguments.python, seconds, arguments.connections or MOST_CONNECTIONS)
-        peers, left_out, failed = _startable(floods, chosen)
+        peers, left_out, failed = startable(chosen, floods.start)
         if not peers:
             raise MissingError(f"nothing to measure: {left_out}")
         reference = peers[0].name
@@ -128,23 +136,6 @@ def measure_flood(name: str, arguments: argparse.Namespace) -> bool:
     save_flood(results, path)
     draw(name, _panels(results), path.with_suffix(".svg"))
     return not failed
-
-
-def _startable(floods: Floods, chosen: Sequence[Peer]) -> tuple[list[Peer], dict[str, str], bool]:
-    """Those who start, why the others do not, and whether one of these should have."""
-    peers: list[Peer] = []
-    left_out: dict[str, str] = {}
-    failed = False
-    for peer in chosen:
-        try:
-            floods.start(peer)
-            peers.append(peer)
-        except AbsentError as reason:
-            left_out[peer.name] = str(reason)
-        except NotServingError as reason:
-            left_out[peer.name] = str(reason)
-            failed = True
-    return peers, left_out, failed
 
 
 def _panels(results: FloodResults) -> list[Panel]:

@@ -15,12 +15,12 @@ from pathlib import Path
 import psutil
 from attrs import frozen
 from measure import Load, Range, run_load, run_rounds
-from peers import AbsentError, Launch, Site
+from peers import Launch, Site
 from plots import Panel, draw
 from programs import MissingError
 from relays import RELAYS, Relay
 from report import progress
-from running import NotServingError, free_port, listens, serving
+from running import free_port, listens, serving, startable
 from workplace import Workplace, workplace
 
 IDLE = 10_000
@@ -66,6 +66,11 @@ class Bench:
         site = Site(folder, free_port(), self.place.programs, self.place.packages, self.python)
         with serving(relay.start(site, backend), site.port, folder / "output", listens):
             yield site.port
+
+    def try_out(self, relay: Relay) -> None:
+        """Start and end it."""
+        with self._relay(relay, free_port()):
+            pass
 
     @contextmanager
     def _backend(self, program: Path, *arguments: str) -> Iterator[int]:
@@ -127,7 +132,7 @@ def measure_forward(name: str, arguments: argparse.Namespace) -> bool:
     chosen = [relay for relay in RELAYS if not arguments.peer or relay.name in arguments.peer]
     with workplace(chosen, arguments.cache) as place:
         bench = Bench(place, arguments.python, arguments.seconds or SECONDS, idle)
-        relays, left_out = _startable(bench, chosen)
+        relays, left_out, _ = startable(chosen, bench.try_out)
         if not relays:
             raise MissingError(f"nothing to measure: {left_out}")
         found: dict[str, Mapping[str, Sequence[float]]] = {}
@@ -155,17 +160,6 @@ def measure_forward(name: str, arguments: argparse.Namespace) -> bool:
 def _run(measure: object, relays: Mapping[str, Relay], name: str) -> float:
     assert callable(measure)
     return float(measure(relays[name]))
-
-
-def _startable(bench: Bench, chosen: Sequence[Relay]) -> tuple[list[Relay], dict[str, str]]:
-    relays, left_out = [], {}
-    for relay in chosen:
-        try:
-            with bench._relay(relay, free_port()):
-                relays.append(relay)
-        except (AbsentError, NotServingError) as error:
-            left_out[relay.name] = str(error)
-    return relays, left_out
 
 
 def table(measure: Measure, samples: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> str:

@@ -7,11 +7,12 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from peers import CHECKOUT, Launch
+from peers import CHECKOUT, AbsentError, Launch
 
 READY_WITHIN_S = 15.0
 STOPPED_WITHIN_S = 10.0
@@ -28,6 +29,45 @@ def _python() -> dict[str, str]:
 
 class NotServingError(Exception):
     """A super-server ended, or did not answer in time; the text ends with its own last words."""
+
+
+class Named(Protocol):
+    """A row of any table."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Named)
+
+
+def startable(
+    rows: Iterable[Row],
+    start: Callable[[Row], object],
+    failures: tuple[type[Exception], ...] = (NotServingError,),
+) -> tuple[list[Row], dict[str, str], bool]:
+    """Who can take part.
+
+    Args:
+        start: tries one.
+        failures: what it raises for one that is there and does not serve.
+
+    Returns:
+        Those who start, why the others do not, by name, and whether one of these should have.
+    """
+    able: list[Row] = []
+    left_out: dict[str, str] = {}
+    failed = False
+    for row in rows:
+        try:
+            start(row)
+            able.append(row)
+        except AbsentError as reason:
+            left_out[row.name] = str(reason)
+        except failures as reason:
+            left_out[row.name] = str(reason)
+            failed = True
+    return able, left_out, failed
 
 
 HIGH_PORTS = range(20000, 30000)

@@ -18,7 +18,7 @@ from peers import GROUP, NOBODY, USER, AbsentError, Launch, Site, debian
 from processes import is_listening
 from programs import MissingError
 from report import AGAIN, progress
-from running import MESSAGE, NotServingError, echoes, free_port, serving
+from running import MESSAGE, NotServingError, echoes, free_port, serving, startable
 from workplace import Workplace, workplace
 
 KNOCKS = 4
@@ -170,7 +170,7 @@ def measure_waking(transport: str, name: str, arguments: argparse.Namespace) -> 
     chosen = [waker for waker in WAKERS if not arguments.peer or waker.name in arguments.peer]
     with workplace(chosen, arguments.cache) as place:
         bench = Bench(place, arguments.python, transport)
-        wakers, left_out, failed = _startable(bench, chosen)
+        wakers, left_out, failed = startable(chosen, bench.measure, (NotServingError, OSError))
         if not wakers:
             raise MissingError(f"nothing to measure: {left_out}")
         rows = {waker.name: waker for waker in wakers} | {wakers[0].name + AGAIN: wakers[0]}
@@ -187,20 +187,3 @@ def measure_waking(transport: str, name: str, arguments: argparse.Namespace) -> 
         arguments.name,
     )
     return not failed
-
-
-def _startable(bench: Bench, chosen: list[Waker]) -> tuple[list[Waker], dict[str, str], bool]:
-    """Those who answer, why the others do not, and whether one of these should have."""
-    wakers: list[Waker] = []
-    left_out: dict[str, str] = {}
-    failed = False
-    for waker in chosen:
-        try:
-            bench.measure(waker)
-            wakers.append(waker)
-        except AbsentError as reason:
-            left_out[waker.name] = str(reason)
-        except (NotServingError, OSError) as reason:
-            left_out[waker.name] = str(reason)
-            failed = True
-    return wakers, left_out, failed
