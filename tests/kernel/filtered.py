@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from kernel_child import NOBODY, in_child
+from helpers.forked import NOBODY, in_child
 
 from superd.config.sandbox import Profile, Sandbox, effective
 from superd.kernel import filters, linux, seccomp

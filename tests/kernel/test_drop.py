@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from kernel_child import NOBODY, in_child, needs_root, proc_status, public_folder
+from helpers.forked import NOBODY, in_child, needs_root, public_folder
+from kernel_child import proc_status
 
 from superd.kernel import linux
 from superd.kernel.identity import Identity, acceptor_identity, resolve

@@ -7,7 +7,7 @@ import os
 import resource
 
 import pytest
-from kernel_child import NOBODY, in_child, needs_root
+from helpers.forked import NOBODY, in_child, needs_root
 
 from superd.config.sandbox import Feature
 from superd.kernel import features, linux, seccomp

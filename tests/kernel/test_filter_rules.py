@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from filtered import IO_URING, Attempt, become_nobody, call, failure, raw, sandbox, under
-from kernel_child import in_child, needs_root
+from helpers.forked import in_child, needs_root
 
 from superd.kernel import filters, linux, seccomp
 from superd.kernel.filters import Facts

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 from filtered import become_nobody, call, failure, killed_by, sandbox, under
+from helpers.forked import in_child, needs_root
 from helpers.services import service
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_child import in_child, needs_root
 
 from superd.config.model import Mode
 from superd.config.sandbox import Profile, Sandbox, effective

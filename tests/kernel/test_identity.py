@@ -7,9 +7,9 @@ import os
 import pwd
 
 import pytest
+from helpers.forked import NOBODY, in_child, needs_root
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_child import NOBODY, in_child, needs_root
 
 from superd.kernel.identity import (
     UNUSED_HIGH,

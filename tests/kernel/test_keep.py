@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
-from kernel_child import NOBODY, in_child, needs_root, proc_status
+from helpers.forked import NOBODY, in_child, needs_root
+from kernel_child import proc_status
 
 from superd.kernel import linux
 from superd.kernel.identity import resolve

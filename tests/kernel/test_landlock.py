@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from kernel_child import NOBODY, in_child, needs_root, public_folder
+from helpers.forked import NOBODY, in_child, needs_root, public_folder
 
 from superd.kernel import landlock, linux, seccomp
 from superd.kernel.landlock import Access, LandlockError, PathRule, Ruleset

@@ -11,7 +11,8 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from kernel_child import in_child, needs_root, proc_status
+from helpers.forked import in_child, needs_root
+from kernel_child import proc_status
 
 from superd.kernel import linux
 

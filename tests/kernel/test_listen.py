@@ -10,7 +10,8 @@ import sys
 
 import attrs
 import pytest
-from kernel_child import NOBODY, in_child, in_new_network, needs_root
+from helpers.forked import NOBODY, in_child, needs_root
+from kernel_child import in_new_network
 from kernel_endpoints import at_port, endpoint, plan
 
 from superd.config.model import Mode, SocketOptions

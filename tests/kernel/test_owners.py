@@ -9,9 +9,9 @@ import socket
 import struct
 
 import pytest
+from helpers.forked import NOBODY, in_child, needs_root
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_child import NOBODY, in_child, needs_root
 from kernel_endpoints import at_port, endpoint
 
 from superd.config.model import SocketOptions

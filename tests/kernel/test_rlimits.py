@@ -6,7 +6,7 @@ import pathlib
 import resource
 
 import pytest
-from kernel_child import NOBODY, in_child, needs_root
+from helpers.forked import NOBODY, in_child, needs_root
 
 from superd.config.model import INFINITY, ResourceLimit
 from superd.kernel import linux

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from filtered import become_nobody, call, failure, killed_by, raw, under_filter
-from kernel_child import in_child, needs_root, proc_status
+from helpers.forked import in_child, needs_root
+from kernel_child import proc_status
 
 from superd.config.syscall_names import KNOWN, NEWER_NUMBERS
 from superd.kernel import linux, seccomp

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from filtered import failure
+from helpers.forked import NOBODY, in_child, needs_root
 from helpers.services import service
-from kernel_child import NOBODY, in_child, needs_root
 
 from superd.config.sandbox import Profile, Sandbox, effective
 from superd.kernel import linux

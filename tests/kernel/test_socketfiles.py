@@ -9,7 +9,7 @@ import socket
 import stat
 
 import pytest
-from kernel_child import NOBODY, in_child, needs_root, public_folder
+from helpers.forked import NOBODY, in_child, needs_root, public_folder
 from kernel_endpoints import endpoint
 
 from superd.config.model import SocketOptions

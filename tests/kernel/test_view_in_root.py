@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernel_child import in_child, needs_root
+from helpers.forked import in_child, needs_root
 
 from superd.config.sandbox import Profile, ProtectHome, Sandbox, effective
 from superd.errors import SuperdError
