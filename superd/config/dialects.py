@@ -121,13 +121,7 @@ def qualified(table: str, name: str) -> str:
 
 
 _OWN = {_squeeze(key.name): qualified(key.table, key.name) for key in reversed(KEYS) if key.table != GRANT}
-_OWN.update(
-    {
-        _squeeze(name): qualified("superd", name)
-        for name in LATER["superd"]
-        if _squeeze(name) not in _SPELLINGS
-    }
-)
+_OWN.update({_squeeze(name): qualified("superd", name) for name in LATER if _squeeze(name) not in _SPELLINGS})
 _OWN.update(
     {
         _squeeze(option): qualified(key.table, key.name)
@@ -146,15 +140,19 @@ def advise(table: str, name: str, path: str) -> tuple[str, str]:
         name: the unknown key.
         path: dotted path of the table it stands in.
     """
-    if name in LATER[table]:
+    if name in _later(table):
         return "not supported by this version", "remove it"
     target = meant(table, name) if table != GRANT else ""  # no other super-server has grants
     if target:
         return "unknown key", _remedy(target, table, path)
     tables = {nested: f"[{path}.{nested}]" for nested in _NESTED} if table == SERVICE else {}
-    close = _closest(name, (*TABLES[table], *LATER[table], *tables)) or _closest(name.lower(), tuple(tables))
+    close = _closest(name, (*TABLES[table], *_later(table), *tables)) or _closest(name.lower(), tuple(tables))
     remedy = f"did you mean {tables.get(close, close)}?" if close else "superd.toml(5) lists the keys"
     return "unknown key", remedy
+
+
+def _later(table: str) -> frozenset[str]:
+    return LATER if table == "superd" else frozenset()
 
 
 def meant(table: str, name: str) -> str:
@@ -165,7 +163,7 @@ def meant(table: str, name: str) -> str:
         name: the unknown key, in anybody's spelling.
     """
     squeezed = _squeeze(name)
-    for known in (*TABLES[table], *LATER[table]):
+    for known in (*TABLES[table], *_later(table)):
         if _squeeze(known) == squeezed:
             return qualified(table, known)
     return _SPELLINGS.get(squeezed) or _OWN.get(squeezed, "")
@@ -189,5 +187,5 @@ def _remedy(target: str, table: str, path: str) -> str:
     group, _, name = key.rpartition(".")
     home = group if group == "superd" else f"{service}.{group}".removesuffix(".")
     written = name + equals + example if home == path else f"[{home}] {name}{equals}{example}"
-    later = name in LATER[group or SERVICE]
+    later = name in _later(group)
     return f"superd calls it {written}, not supported by this version" if later else f"write {written}"

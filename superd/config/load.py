@@ -35,7 +35,7 @@ from superd.config.legacy.wishes import Wishes
 from superd.config.model import Config, Service, SuperdSettings
 from superd.config.overrides import Overrides, conflicts, orphans, parse_overrides
 from superd.config.places import control_socket, override_file
-from superd.config.schema import LATER, SERVICE, TABLES
+from superd.config.schema import SERVICE, TABLES
 from superd.errors import ConfigError, Fault
 
 STANDARD_INPUT = "standard input"
@@ -346,8 +346,6 @@ def _check_top(document: _Document, main: _Document, faults: list[Fault]) -> Non
             if name not in document.role.holds:
                 remedy = f"move it to {main.place.file}"
                 faults.append(document.place.fault(name, document.role.problem, remedy))
-        elif name in LATER[""]:
-            faults.append(document.place.fault(name, "not supported by this version", "remove it"))
         else:
             faults.append(document.place.fault(name, *_advise_top(name, value)))
 

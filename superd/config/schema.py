@@ -247,11 +247,5 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
 }
 """The keys by table and name."""
 
-LATER: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys(OF_SERVICE, frozenset()),
-    "": frozenset(),
-    "superd": frozenset({"metrics"}),
-    GRANT: frozenset(),
-    "service": frozenset(),
-}
-"""Keys and tables that have a meaning, but none in this version. The empty table is the file itself."""
+LATER = frozenset({"metrics"})
+"""Keys of ``[superd]`` that have a meaning, but none in this version."""
